@@ -1,0 +1,2 @@
+//! keybound
+pub mod token { pub mod prefilter; }
