@@ -1,2 +1,12 @@
-//! keybound
-pub mod token { pub mod prefilter; }
+//! keybound finds leaked bearer tokens, decodes them, and says of each whether somebody else could replay it.
+//!
+//! Data flows one way: sources give bytes, audits turn bytes into facts, the judge turns facts into findings, reports
+//! print findings. See ARCHITECTURE.md for the rooms and the floors they stand on.
+
+pub mod finding;
+pub mod policy;
+pub mod rules;
+pub mod secret;
+pub mod span;
+pub mod syntax;
+pub mod token;

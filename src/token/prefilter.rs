@@ -4,8 +4,8 @@
 //! it. What makes that fast is that the vectorised searchers (Teddy for sets, two-byte probes for single literals)
 //! run at many gigabytes a second as long as a set stays small and its literals have four bytes. So every anchor is
 //! represented by the four bytes of it that are rarest in ordinary text, the fragments are dealt into groups of at
-//! most [`GROUP`], and each group makes its own pass over a window that stays in the cache. Three-byte anchors (`eyJ`)
-//! get a pass of their own, which is cheaper still. Only where a fragment stands is the whole anchor compared.
+//! most [`GROUP`], and each group makes its own pass over a window that stays in the cache. Shorter anchors (`eyJ`)
+//! get a pass each, which is cheaper still. Only where a fragment stands is the whole anchor compared.
 //!
 //! Measured on one core over a generated log: 20 fragments 0.09 ns a byte, 48 fragments 0.14, `eyJ` 0.03; one
 //! automaton over all of them takes 0.5 and more.
@@ -14,11 +14,7 @@ use aho_corasick::packed::{Config, Searcher};
 use aho_corasick::{AhoCorasick, Anchored, Input, MatchKind};
 use memchr::memmem::Finder;
 
-/// The shortest literal that can be an anchor.
-pub const MIN_ANCHOR: usize = 3;
-
-/// The longest literal that can be an anchor. An anchor that starts this far from the end of a buffer is seen whole.
-pub const MAX_ANCHOR: usize = 64;
+use crate::rules::{MAX_ANCHOR, MIN_ANCHOR};
 
 /// How many fragments share one pass: past this the vectorised searcher slows down faster than a second pass costs.
 const GROUP: usize = 48;
@@ -82,7 +78,7 @@ impl Prefilter {
         for (index, Anchor { literal, any_case }) in anchors.iter().enumerate() {
             let index = index as u16;
             match literal.len() {
-                MIN_ANCHOR => {
+                MIN_ANCHOR..FRAGMENT => {
                     for spelling in spellings(literal, *any_case) {
                         singles.push((Finder::new(&spelling).into_owned(), index));
                     }
@@ -132,7 +128,7 @@ impl Prefilter {
             });
         }
         for (finder, anchor) in &self.singles {
-            for at in finder.find_iter(&bytes[from..(to + MIN_ANCHOR - 1).min(bytes.len())]) {
+            for at in finder.find_iter(&bytes[from..(to + finder.needle().len() - 1).min(bytes.len())]) {
                 hits.push(AnchorHit { at: from + at, anchor: *anchor });
             }
         }

@@ -1,0 +1,234 @@
+//! The words every audit reports in: findings, where they stand, how grave and how sure they are, and what was not
+//! examined. A finding holds no [`Secret`](crate::secret::Secret), so no report can print one.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing, nothing to do now.
+    Info,
+    /// Mend it when you are there.
+    Low,
+    /// Mend it soon.
+    Medium,
+    /// Somebody else could use it.
+    High,
+    /// Somebody else could use it, and it reaches far.
+    Critical,
+}
+
+impl Severity {
+    /// All severities, gravest first.
+    pub const ALL: [Self; 5] = [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Info];
+
+    /// The word used in records, options and rule files.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The severity of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.word() == word)
+    }
+
+    /// One step less grave; `Info` stays.
+    pub const fn lowered(self) -> Self {
+        match self {
+            Self::Critical => Self::High,
+            Self::High => Self::Medium,
+            Self::Medium => Self::Low,
+            Self::Low | Self::Info => Self::Info,
+        }
+    }
+
+    /// One step graver; `Critical` stays.
+    pub const fn raised(self) -> Self {
+        match self {
+            Self::Critical | Self::High => Self::Critical,
+            Self::Medium => Self::High,
+            Self::Low => Self::Medium,
+            Self::Info => Self::Low,
+        }
+    }
+}
+
+/// How sure a finding is: proved (checksum, decoded claims), shown by its context, or only shaped like one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// The shape alone, or a proof that failed.
+    Low,
+    /// The context names it.
+    Medium,
+    /// Proved by checksum or decoding.
+    High,
+}
+
+impl Confidence {
+    /// The word used in records.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// Where a finding stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Location {
+    /// Path relative to the scan root, with `/`; `-` is standard input. Tokens in it are redacted.
+    pub path: Arc<str>,
+    /// Line from 1.
+    pub line: u64,
+    /// Column in bytes from 1.
+    pub column: u64,
+    /// Line of the byte after the last one.
+    pub end_line: u64,
+    /// Column of the byte after the last one.
+    pub end_column: u64,
+    /// Offset of the first byte in the file.
+    pub byte_start: u64,
+    /// Offset one past the last byte.
+    pub byte_end: u64,
+    /// Encodings that were undone around the token, outermost first.
+    pub layers: Vec<&'static str>,
+    /// Path inside an archive.
+    pub member: Option<String>,
+    /// Git commit that brought it.
+    pub commit: Option<String>,
+}
+
+/// Another place that belongs to a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Related {
+    /// As in [`Location`].
+    pub path: Arc<str>,
+    /// Line from 1.
+    pub line: u64,
+    /// Column in bytes from 1.
+    pub column: u64,
+    /// Why this place is named.
+    pub message: String,
+}
+
+/// What is known of a token; every value is made safe to print before it gets here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TokenRecord {
+    /// 64 hexadecimal digits, see [`Fingerprint`](crate::secret::Fingerprint).
+    pub fingerprint: String,
+    /// `jwt`, `jws`, `jwe`, `jws-json`, `jwe-json`, `opaque` …
+    pub kind: &'static str,
+    /// JOSE `alg`.
+    pub alg: Option<String>,
+    /// JOSE `typ`.
+    pub typ: Option<String>,
+    /// `iss`.
+    pub issuer: Option<String>,
+    /// `aud`, as a list.
+    pub audience: Vec<String>,
+    /// `sub`.
+    pub subject: Option<String>,
+    /// How it is bound to a key: `none`, `x5t#S256`, `jkt`, `jwk`, `kid`, `jku`, `jwe`, `malformed`, `self-leaked`,
+    /// `unknown`.
+    pub binding: &'static str,
+    /// `live`, `expired`, `not-yet`, `never-expires`, `unknown`.
+    pub state: &'static str,
+    /// `exp` - `iat` in seconds, where both are known.
+    pub ttl_seconds: Option<i64>,
+    /// RFC 3339.
+    pub issued_at: Option<String>,
+    /// RFC 3339.
+    pub expires_at: Option<String>,
+    /// Seconds until it expires, where it is live and that is known.
+    pub remaining_seconds: Option<i64>,
+    /// Whether it reaches further than an ordinary user's token.
+    pub privileged: bool,
+}
+
+/// One thing to report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The gravest fault, a slug of `rules/`.
+    pub rule: String,
+    /// The token family, a slug of `rules/tokens/`.
+    pub family: Option<String>,
+    /// How grave.
+    pub severity: Severity,
+    /// How sure.
+    pub confidence: Confidence,
+    /// What it means, one sentence.
+    pub message: String,
+    /// All faults, gravest first.
+    pub faults: Vec<String>,
+    /// Where.
+    pub location: Location,
+    /// Further places.
+    pub related: Vec<Related>,
+    /// How often it was seen in all.
+    pub occurrences: u64,
+    /// What carried it.
+    pub carrier: &'static str,
+    /// The token, for the token audit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenRecord>,
+    /// Why it was judged so.
+    pub because: Vec<String>,
+    /// What to do, one sentence.
+    pub fix: String,
+}
+
+/// How far a file was examined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Looked at, with something to say about it.
+    Examined,
+    /// Not looked at.
+    Skipped,
+    /// Could not be read as what it is.
+    Unparsed,
+    /// Looked at in part.
+    Truncated,
+}
+
+/// What was not plainly examined, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Coverage {
+    /// As in [`Location`].
+    pub path: Arc<str>,
+    /// How far it was examined.
+    pub status: Status,
+    /// Why.
+    pub reason: String,
+}
+
+/// A token that was recognised and deliberately not reported as a finding.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Suppressed {
+    /// As in [`Location`].
+    pub path: Arc<str>,
+    /// Line from 1.
+    pub line: u64,
+    /// Column in bytes from 1.
+    pub column: u64,
+    /// How often it was seen in all.
+    pub occurrences: u64,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// The token family.
+    pub family: String,
+    /// Why it is not a finding.
+    pub reason: String,
+}

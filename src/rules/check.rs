@@ -1,0 +1,75 @@
+//! The page of a rule that is not a token family: one file a rule under `rules/checks/`.
+
+use super::Reference;
+use super::reader::{Fields, Result, document};
+use crate::finding::Severity;
+use crate::syntax::yaml::Kind;
+
+/// A rule's page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The rule id.
+    pub slug: String,
+    /// What is wrong, a short phrase.
+    pub title: String,
+    /// The fault's own default.
+    pub severity: Severity,
+    /// `token`, `gateway`, `pipeline` or `issuer`.
+    pub audit: String,
+    /// Why it matters.
+    pub why: String,
+    /// An example that the rule fires on.
+    pub bad: String,
+    /// The same, mended.
+    pub good: String,
+    /// What to do: one sentence, then details.
+    pub fix: String,
+    /// Sources.
+    pub references: Vec<Reference>,
+    /// Framework ids: framework, then ids.
+    pub taxonomies: Vec<(String, Vec<String>)>,
+}
+
+impl Check {
+    /// The first sentence or paragraph of `fix`, on one line.
+    pub fn first_fix(&self) -> String {
+        super::family::first_paragraph(&self.fix)
+    }
+}
+
+pub(super) fn read_file(file: &str, text: &str) -> Result<Check> {
+    let node = document(file, text)?;
+    let mut fields = Fields::new(file, &node)?;
+    let severities = Severity::ALL.map(|s| (s.word(), s));
+    let audits = [("token", "token"), ("gateway", "gateway"), ("pipeline", "pipeline"), ("issuer", "issuer")];
+    let mut taxonomies = Vec::new();
+    if let Some(node) = fields.node("taxonomies") {
+        for (framework, ids) in node.entries() {
+            let ids = match &ids.kind {
+                Kind::Sequence(items) => items.iter().filter_map(|i| i.text().map(str::to_owned)).collect(),
+                _ => return fields.error(ids, "a list of ids is expected"),
+            };
+            taxonomies.push((framework.text().unwrap_or_default().to_owned(), ids));
+        }
+    }
+    let check = Check {
+        slug: fields.required("slug")?.to_owned(),
+        title: fields.required("title")?.to_owned(),
+        severity: {
+            fields.required("severity")?;
+            fields.word("severity", &severities)?.unwrap_or(Severity::Info)
+        },
+        audit: {
+            fields.required("audit")?;
+            fields.word("audit", &audits)?.unwrap_or("token").to_owned()
+        },
+        why: fields.required("why")?.trim_end().to_owned(),
+        bad: fields.required("bad")?.trim_end().to_owned(),
+        good: fields.required("good")?.trim_end().to_owned(),
+        fix: fields.required("fix")?.trim_end().to_owned(),
+        references: fields.references("references")?,
+        taxonomies,
+    };
+    fields.done()?;
+    Ok(check)
+}

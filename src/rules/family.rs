@@ -1,0 +1,458 @@
+//! A token family as data: how its tokens are recognised, what proves one, and the page about it.
+
+use std::sync::OnceLock;
+
+use regex::bytes::Regex;
+
+use super::reader::{Fields, Result, document};
+use super::{Reference, unsplit};
+use crate::span::LineColumn;
+use crate::syntax::yaml::Node;
+
+/// Where the anchor stands in the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnchorAt {
+    /// The token starts with it.
+    Prefix,
+    /// It stands inside; what stands before it matches this expression.
+    Inside {
+        /// Expression for what stands between the token's start and the anchor.
+        lead: String,
+    },
+}
+
+/// A checksum that the issuer builds into its tokens; see `token::proof`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// GitHub and npm: CRC-32 in base 62, six characters at the end.
+    Github,
+    /// GitLab's routable tokens: CRC-32 in base 36, seven characters at the end.
+    GitlabRoutable,
+}
+
+/// What a checksum that does not fit means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnChecksumFailure {
+    /// Not a token.
+    Drop,
+    /// Reported at low severity and confidence.
+    Suspect,
+}
+
+/// Named decoders that read facts from the token itself; see `token::decode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoder {
+    /// A JWT stands after the prefix.
+    PrefixedJwt,
+    /// Azure shared access signature: `st`, `se`.
+    AzureSas,
+    /// AWS presigned request: `X-Amz-Date`, `X-Amz-Expires`.
+    AwsPresigned,
+    /// Macaroon packets.
+    Macaroon,
+    /// The body is base64.
+    Base64,
+}
+
+/// What an issuer can bind the family's tokens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bindable {
+    /// Nothing: whoever holds one can use it.
+    None,
+    /// Only network or referrer conditions.
+    Network,
+    /// A client certificate (RFC 8705).
+    X5t,
+    /// A DPoP key (RFC 9449).
+    Jkt,
+    /// Either.
+    X5tOrJkt,
+}
+
+/// How far the family's tokens reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Public by design, or no credential.
+    Public,
+    /// What one user or client may do.
+    Normal,
+    /// Far, or minting further tokens.
+    Privileged,
+}
+
+/// What the token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Access token, API key.
+    Access,
+    /// Gets new tokens.
+    Refresh,
+    /// OpenID Connect ID token.
+    Id,
+    /// Proof of possession; useless alone.
+    Proof,
+    /// Back-channel logout token.
+    Logout,
+    /// Client assertion.
+    Assertion,
+    /// Authorization request object.
+    Request,
+    /// Session cookie or token.
+    Session,
+    /// Webhook address.
+    Webhook,
+    /// A key or secret that mints or signs.
+    Key,
+}
+
+/// JWS or JWE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Signed (or unsecured).
+    Jws,
+    /// Encrypted.
+    Jwe,
+}
+
+/// What a JWS holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// A JSON object: claims.
+    Claims,
+    /// Anything else.
+    Other,
+}
+
+/// Which decoded JOSE objects belong to a family.
+#[derive(Debug)]
+pub struct JoseMatch {
+    /// JWS or JWE.
+    pub form: Form,
+    /// What the payload must be.
+    pub payload: Payload,
+    /// Must hold.
+    pub all: Predicates,
+    /// At least one must hold, where there are any.
+    pub any: Vec<Predicates>,
+}
+
+/// A conjunction of tests on header and claims.
+#[derive(Debug, Default)]
+pub struct Predicates {
+    /// On the header's `typ`, letter case ignored.
+    pub typ: Option<Pattern>,
+    /// On `iss`.
+    pub iss: Option<Pattern>,
+    /// On claims: name and expression; of an array any member.
+    pub claims: Vec<(String, Pattern)>,
+    /// On header members.
+    pub header: Vec<(String, Pattern)>,
+    /// Claims that must be there.
+    pub has: Vec<String>,
+    /// Claims that must not.
+    pub lacks: Vec<String>,
+    /// Two claims that must be there as equal texts.
+    pub equal: Option<(String, String)>,
+}
+
+/// An expression that is compiled when first used.
+#[derive(Debug)]
+pub struct Pattern {
+    source: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    pub(crate) fn new(source: impl Into<String>) -> Self {
+        Self { source: source.into(), compiled: OnceLock::new() }
+    }
+
+    /// The compiled expression. `None` only where it is larger than the engine's limit.
+    pub fn regex(&self) -> Option<&Regex> {
+        self.compiled
+            .get_or_init(|| regex::bytes::RegexBuilder::new(&self.source).unicode(false).build().ok())
+            .as_ref()
+    }
+
+    /// Whether it matches somewhere in `text`.
+    pub fn is_match(&self, text: &[u8]) -> bool {
+        self.regex().is_some_and(|r| r.is_match(text))
+    }
+}
+
+/// A token family.
+#[derive(Debug)]
+pub struct Family {
+    /// Where it stands in its file.
+    pub place: LineColumn,
+    /// The rule id.
+    pub slug: String,
+    /// Its name.
+    pub title: String,
+    /// Who issues it.
+    pub issuer: String,
+    /// What it is and why it matters.
+    pub about: String,
+    /// The issuer's usual lifetime, in words.
+    pub lifetime: String,
+    /// How a leaked one is revoked.
+    pub revoke: String,
+    /// Sources.
+    pub references: Vec<Reference>,
+    /// Literals, one of which every token contains; empty for JOSE families.
+    pub anchors: Vec<String>,
+    /// Whether anchors are found in any letter case.
+    pub any_case: bool,
+    /// Where the anchor stands.
+    pub anchor_at: AnchorAt,
+    /// The expression for the whole token, anchored at its start.
+    pub pattern: Option<Pattern>,
+    /// The expression for what precedes the anchor, anchored at its end.
+    pub lead: Option<Pattern>,
+    /// Must match before the token on its line.
+    pub context: Option<Pattern>,
+    /// How many bytes before the token `context` looks at.
+    pub context_within: usize,
+    /// Built-in checksum.
+    pub checksum: Option<Checksum>,
+    /// What a wrong checksum means.
+    pub on_checksum_failure: OnChecksumFailure,
+    /// Shannon bits per character that the body must reach.
+    pub entropy: Option<f64>,
+    /// Reads facts from the token.
+    pub decoder: Option<Decoder>,
+    /// Names (of headers, parameters, fields, cookies) whose value is a token of this family; as compared, that is in
+    /// lower case without `-` and `_`.
+    pub names: Vec<String>,
+    /// Shortest value that a name's token has, in bytes.
+    pub min_length: usize,
+    /// Whether a UUID can be a token of this family.
+    pub uuid: bool,
+    /// Which JOSE objects belong to it.
+    pub jose: Option<JoseMatch>,
+    /// Order among JOSE families, high first.
+    pub rank: i32,
+    /// What it can be bound to.
+    pub bindable: Bindable,
+    /// How far it reaches.
+    pub reach: Reach,
+    /// What it is for.
+    pub role: Role,
+    /// TTL policy kind.
+    pub policy: String,
+    /// Samples that must be found, split marks removed.
+    pub hits: Vec<String>,
+    /// Samples that must not, split marks removed.
+    pub misses: Vec<String>,
+}
+
+impl Family {
+    /// What to do about a leaked one, on one line.
+    pub fn first_fix(&self) -> String {
+        first_paragraph(&self.revoke)
+    }
+}
+
+pub(super) fn first_paragraph(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn read_file(file: &str, text: &str) -> Result<Vec<Family>> {
+    let node = document(file, text)?;
+    let mut fields = Fields::new(file, &node)?;
+    let issuer = fields.required("issuer")?.to_owned();
+    let revoke = fields.owned("revoke")?;
+    let references = fields.references("references")?;
+    let mut families = Vec::new();
+    for node in fields.nodes("families")? {
+        families.push(read_family(file, node, &issuer, &revoke, &references)?);
+    }
+    fields.done()?;
+    Ok(families)
+}
+
+fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: &[Reference]) -> Result<Family> {
+    let mut f = Fields::new(file, node)?;
+    let slug = f.required("slug")?.to_owned();
+    if !slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return f.error(node, format!("`{slug}`: a slug has lower-case letters, digits and hyphens"));
+    }
+    let title = f.required("title")?.to_owned();
+    let jose = match f.node("jose") {
+        Some(node) => Some(read_jose(file, node)?),
+        None => None,
+    };
+    let mut anchors = Vec::new();
+    for (text, node) in f.texts("anchors")? {
+        if !(crate::rules::MIN_ANCHOR..=crate::rules::MAX_ANCHOR).contains(&text.len()) {
+            return f.error(node, format!("an anchor has {} to {} bytes", super::MIN_ANCHOR, super::MAX_ANCHOR));
+        }
+        anchors.push(text.to_owned());
+    }
+    let pattern = f.regex("pattern")?;
+    let mut names = Vec::new();
+    for (text, node) in f.texts("names")? {
+        let name: String = text.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_ascii_lowercase();
+        if !super::NAME_STEMS.iter().any(|stem| name.contains(&stem.replace(['-', '_'], ""))) {
+            let stems = super::NAME_STEMS.join(", ");
+            return f.error(node, format!("a name is only found if it contains one of {stems}"));
+        }
+        names.push(name);
+    }
+    let has_pattern = !anchors.is_empty() && pattern.is_some();
+    if jose.is_none() && names.is_empty() && !has_pattern {
+        return f.error(node, format!("`{slug}` needs `jose`, `names`, or both `anchors` and `pattern`"));
+    }
+    let lead = f.regex("lead")?.map(str::to_owned);
+    let inside = f.word("anchor_at", &[("prefix", false), ("inside", true)])?.unwrap_or(false);
+    let anchor_at = match (inside, lead) {
+        (true, Some(lead)) => AnchorAt::Inside { lead },
+        (true, None) => return f.error(node, "`anchor_at: inside` needs `lead`"),
+        (false, Some(_)) => return f.error(node, "`lead` needs `anchor_at: inside`"),
+        (false, None) => AnchorAt::Prefix,
+    };
+    let samples = |texts: Vec<(&str, &Node)>| texts.into_iter().map(|(text, _)| unsplit(text)).collect();
+    let own_references = f.references("references")?;
+    let own_revoke = f.owned("revoke")?;
+    let family = Family {
+        place: f.place(),
+        title,
+        issuer: issuer.to_owned(),
+        about: f.owned("about")?,
+        lifetime: f.owned("lifetime")?,
+        revoke: if own_revoke.is_empty() { revoke.to_owned() } else { own_revoke },
+        references: if own_references.is_empty() { references.to_vec() } else { own_references },
+        any_case: pattern.is_some_and(|p| p.starts_with("(?i)")),
+        pattern: pattern.map(|p| Pattern::new(format!(r"\A(?:{p})"))),
+        lead: match &anchor_at {
+            AnchorAt::Inside { lead } => Some(Pattern::new(format!(r"(?:{lead})\z"))),
+            AnchorAt::Prefix => None,
+        },
+        anchor_at,
+        context: f.regex("context")?.map(Pattern::new),
+        context_within: f.number("context_within")?.unwrap_or(64).min(256),
+        checksum: f.word(
+            "checksum",
+            &[("github", Checksum::Github), ("gitlab-routable", Checksum::GitlabRoutable)],
+        )?,
+        on_checksum_failure: f
+            .word("on_checksum_failure", &[("drop", OnChecksumFailure::Drop), ("suspect", OnChecksumFailure::Suspect)])?
+            .unwrap_or(OnChecksumFailure::Drop),
+        entropy: f.number("entropy")?,
+        decoder: f.word(
+            "decoder",
+            &[
+                ("prefixed-jwt", Decoder::PrefixedJwt),
+                ("azure-sas", Decoder::AzureSas),
+                ("aws-presigned", Decoder::AwsPresigned),
+                ("macaroon", Decoder::Macaroon),
+                ("base64", Decoder::Base64),
+            ],
+        )?,
+        names,
+        min_length: f.number("min_length")?.unwrap_or(20).max(8),
+        uuid: f.word("uuid", &[("true", true), ("false", false)])?.unwrap_or(false),
+        rank: f.number("rank")?.unwrap_or(0),
+        bindable: f
+            .word(
+                "bindable",
+                &[
+                    ("none", Bindable::None),
+                    ("network", Bindable::Network),
+                    ("x5t", Bindable::X5t),
+                    ("jkt", Bindable::Jkt),
+                    ("x5t-jkt", Bindable::X5tOrJkt),
+                ],
+            )?
+            .unwrap_or(Bindable::None),
+        reach: f
+            .word(
+                "reach",
+                &[("public", Reach::Public), ("normal", Reach::Normal), ("privileged", Reach::Privileged)],
+            )?
+            .unwrap_or(Reach::Normal),
+        role: f
+            .word(
+                "role",
+                &[
+                    ("access", Role::Access),
+                    ("refresh", Role::Refresh),
+                    ("id", Role::Id),
+                    ("proof", Role::Proof),
+                    ("logout", Role::Logout),
+                    ("assertion", Role::Assertion),
+                    ("request", Role::Request),
+                    ("session", Role::Session),
+                    ("webhook", Role::Webhook),
+                    ("key", Role::Key),
+                ],
+            )?
+            .unwrap_or(Role::Access),
+        policy: {
+            let policy = f.owned("policy")?;
+            if policy.is_empty() { "none".to_owned() } else { policy }
+        },
+        hits: samples(f.texts("hits")?),
+        misses: samples(f.texts("misses")?),
+        slug,
+        anchors,
+        jose,
+    };
+    f.done()?;
+    Ok(family)
+}
+
+fn read_jose(file: &str, node: &Node) -> Result<JoseMatch> {
+    let mut f = Fields::new(file, node)?;
+    let form = f.word("form", &[("jws", Form::Jws), ("jwe", Form::Jwe)])?.unwrap_or(Form::Jws);
+    let payload =
+        f.word("payload", &[("claims", Payload::Claims), ("other", Payload::Other)])?.unwrap_or(Payload::Claims);
+    let mut any = Vec::new();
+    for node in f.nodes("any")? {
+        let mut inner = Fields::new(file, node)?;
+        any.push(read_predicates(&mut inner)?);
+        inner.done()?;
+    }
+    let all = read_predicates(&mut f)?;
+    f.done()?;
+    Ok(JoseMatch { form, payload, all, any })
+}
+
+fn read_predicates(f: &mut Fields<'_>) -> Result<Predicates> {
+    let mut read_map = |key: &'static str| -> Result<Vec<(String, Pattern)>> {
+        let Some(node) = f.node(key) else { return Ok(Vec::new()) };
+        let mut all = Vec::new();
+        for (name, value) in node.entries() {
+            let (Some(name), Some(text)) = (name.text(), value.text()) else {
+                return f.error(value, format!("`{key}` maps names to expressions"));
+            };
+            f.check_regex(text, value)?;
+            all.push((name.to_owned(), Pattern::new(text)));
+        }
+        Ok(all)
+    };
+    let claims = read_map("claims")?;
+    let header = read_map("header")?;
+    let names = |texts: Vec<(&str, &Node)>| texts.into_iter().map(|(text, _)| text.to_owned()).collect::<Vec<_>>();
+    let equal = names(f.texts("equal")?);
+    Ok(Predicates {
+        typ: f.regex("typ")?.map(|p| Pattern::new(format!("(?i){p}"))),
+        iss: f.regex("iss")?.map(Pattern::new),
+        claims,
+        header,
+        has: names(f.texts("has")?),
+        lacks: names(f.texts("lacks")?),
+        equal: match &equal[..] {
+            [] => None,
+            [a, b] => Some((a.clone(), b.clone())),
+            _ => {
+                let node = f.node("equal");
+                return match node {
+                    Some(node) => f.error(node, "`equal` names two claims"),
+                    None => Ok(Predicates::default()),
+                };
+            }
+        },
+    })
+}

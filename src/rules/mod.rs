@@ -1,0 +1,154 @@
+//! The catalogue: token families and rule pages, read from the YAML files under `rules/` (embedded) and from folders
+//! that the user names. A wrong file is an error with its place, never a rule that silently does nothing.
+
+mod check;
+mod family;
+mod reader;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+pub use check::Check;
+pub use family::{
+    AnchorAt, Bindable, Checksum, Decoder, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload, Predicates,
+    Reach, Role,
+};
+pub use reader::RuleError;
+
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+}
+
+/// The shortest literal that can be an anchor, in bytes. Two only where the pair is as rare as `Q~`.
+pub const MIN_ANCHOR: usize = 2;
+
+/// The longest literal that can be an anchor, in bytes.
+pub const MAX_ANCHOR: usize = 64;
+
+/// What the names of headers, parameters and fields are found by: every name in `names` contains one of these.
+pub const NAME_STEMS: &[&str] = &["token", "authorization", "bearer", "cookie", "session", "sid", "api-key", "api_key", "apikey"];
+
+/// The mark that stands inside samples so that no scanner takes them for tokens; loaders remove it.
+pub const SPLIT_MARK: char = '¦';
+
+/// A page one can be pointed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// What it is.
+    pub title: String,
+    /// Where it is.
+    pub url: String,
+}
+
+/// All token families, and the pages of all other rules (read when first asked for).
+#[derive(Debug)]
+pub struct Catalogue {
+    /// Token families: those of the embedded files by file name, then those of the user's files.
+    pub families: Vec<Family>,
+    by_slug: HashMap<String, usize>,
+    checks: OnceLock<Vec<Check>>,
+}
+
+impl Catalogue {
+    /// The embedded catalogue.
+    ///
+    /// # Errors
+    /// Only where an embedded file is wrong, which a test rules out.
+    pub fn embedded() -> Result<Self, RuleError> {
+        let files = embedded::TOKENS.iter().map(|(name, text)| (format!("rules/tokens/{name}"), *text));
+        Self::from_files(files)
+    }
+
+    /// The embedded catalogue with the user's family files on top: a family with the slug of an embedded one takes
+    /// its place. `files` are names (for messages) and texts.
+    ///
+    /// # Errors
+    /// The first thing that is wrong in a file, with its place.
+    pub fn with_files<'a>(files: impl IntoIterator<Item = (String, &'a str)>) -> Result<Self, RuleError> {
+        let embedded = embedded::TOKENS.iter().map(|(name, text)| (format!("rules/tokens/{name}"), *text));
+        Self::from_files(embedded.chain(files))
+    }
+
+    fn from_files<'a>(files: impl IntoIterator<Item = (String, &'a str)>) -> Result<Self, RuleError> {
+        let mut families: Vec<Family> = Vec::new();
+        let mut by_slug: HashMap<String, usize> = HashMap::new();
+        for (name, text) in files {
+            let mut in_this_file = std::collections::HashSet::new();
+            for family in family::read_file(&name, text)? {
+                if !in_this_file.insert(family.slug.clone()) {
+                    return Err(RuleError::at(&name, family.place, format!("`{}` stands twice", family.slug)));
+                }
+                match by_slug.get(&family.slug) {
+                    Some(&index) => families[index] = family,
+                    None => {
+                        by_slug.insert(family.slug.clone(), families.len());
+                        families.push(family);
+                    }
+                }
+            }
+        }
+        Ok(Self { families, by_slug, checks: OnceLock::new() })
+    }
+
+    /// The families of one file's text, for checking it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong in it, with its place.
+    pub fn families_of(name: &str, text: &str) -> Result<Vec<Family>, RuleError> {
+        family::read_file(name, text)
+    }
+
+    /// The family of that slug, with its index in [`Self::families`].
+    pub fn family(&self, slug: &str) -> Option<(usize, &Family)> {
+        self.by_slug.get(slug).map(|&index| (index, &self.families[index]))
+    }
+
+    /// The pages of all rules that are not families, sorted by slug.
+    pub fn checks(&self) -> &[Check] {
+        self.checks.get_or_init(|| {
+            let mut checks: Vec<Check> = embedded::CHECKS
+                .iter()
+                // A test reads every embedded page; here a broken one can only be left out.
+                .filter_map(|(name, text)| check::read_file(&format!("rules/checks/{name}"), text).ok())
+                .collect();
+            checks.sort_by(|a, b| a.slug.cmp(&b.slug));
+            checks
+        })
+    }
+
+    /// The page of that rule.
+    pub fn check(&self, slug: &str) -> Option<&Check> {
+        let checks = self.checks();
+        checks.binary_search_by(|c| c.slug.as_str().cmp(slug)).ok().map(|at| &checks[at])
+    }
+}
+
+/// Removes every split mark.
+pub fn unsplit(sample: &str) -> String {
+    sample.replace(SPLIT_MARK, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_file_is_sound() {
+        let catalogue = Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"));
+        assert!(!catalogue.families.is_empty());
+        for (name, text) in embedded::CHECKS {
+            let check = check::read_file(name, text).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(format!("{}.yaml", check.slug), *name);
+            assert!(catalogue.family(&check.slug).is_none(), "{} is both a family and a check", check.slug);
+        }
+        assert_eq!(catalogue.checks().len(), embedded::CHECKS.len());
+    }
+
+    #[test]
+    fn a_wrong_file_is_an_error_with_its_place() {
+        let error = |text: &str| Catalogue::with_files([("my.yaml".to_owned(), text)]).map(|_| ()).unwrap_err();
+        assert_eq!(error("issuer: X\nfamilys: []\n").to_string(), "my.yaml:2:1: unknown key `familys`");
+        assert!(error("issuer: [\n").to_string().starts_with("my.yaml:1:9: "));
+        assert!(error("issuer: X\nfamilies:\n  - slug: a\n    title: b\n    anchors: [a]\n").to_string().contains(":5:15"));
+    }
+}

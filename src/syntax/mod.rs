@@ -1,0 +1,5 @@
+//! Bytes to spanned trees. Nothing here panics, recurses without a bound or gives up on a whole file because of one
+//! bad place; what can't be read becomes a hole.
+
+pub mod json;
+pub mod yaml;

@@ -1,0 +1,244 @@
+//! YAML with places: events of `granit-parser` made into a small tree in which every node knows where it stands.
+//!
+//! A text that breaks off in error keeps the documents read before it; aliases are followed up to a bound on the
+//! whole tree (a few lines of YAML can ask for billions of nodes), past which a [`Kind::Hole`] stands.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle};
+
+use crate::span::LineColumn;
+
+/// How many nodes one text may have, aliases followed.
+pub const MAX_NODES: usize = 400_000;
+/// How deep nodes may nest.
+pub const MAX_DEPTH: usize = 100;
+
+/// A node and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What it is.
+    pub kind: Kind,
+    /// Line and column of its first byte.
+    pub place: LineColumn,
+    /// Byte offsets in the text.
+    pub bytes: (usize, usize),
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// A scalar with its text, escapes undone; `plain` is false where it was quoted or a block.
+    Scalar {
+        /// The text.
+        text: String,
+        /// Written without quotes.
+        plain: bool,
+    },
+    /// A sequence.
+    Sequence(Vec<Node>),
+    /// A mapping, in order.
+    Mapping(Vec<(Node, Node)>),
+    /// Something that could not be read.
+    Hole,
+}
+
+/// What was read of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stream {
+    /// The documents, up to the first error.
+    pub documents: Vec<Node>,
+    /// The first error, with its place.
+    pub error: Option<(LineColumn, String)>,
+}
+
+impl Node {
+    /// The text of a scalar.
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value of that key.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entries().iter().find(|(k, _)| k.text() == Some(key)).map(|(_, v)| v)
+    }
+
+    /// The entries of a mapping; none for anything else.
+    pub fn entries(&self) -> &[(Node, Node)] {
+        match &self.kind {
+            Kind::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    fn count(&self) -> usize {
+        // Bounded by MAX_DEPTH: trees are built no deeper.
+        1 + match &self.kind {
+            Kind::Sequence(items) => items.iter().map(Self::count).sum(),
+            Kind::Mapping(entries) => entries.iter().map(|(k, v)| k.count() + v.count()).sum(),
+            Kind::Scalar { .. } | Kind::Hole => 0,
+        }
+    }
+}
+
+/// Reads all documents of a text.
+pub fn parse(text: &str) -> Stream {
+    Builder::default().run(text)
+}
+
+#[derive(Default)]
+struct Builder {
+    documents: Vec<Node>,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    /// Depth of what lies below `MAX_DEPTH` and is passed over.
+    below: usize,
+}
+
+struct Open {
+    node: Node,
+    anchor: usize,
+    key: Option<Node>,
+}
+
+impl Builder {
+    fn run(mut self, text: &str) -> Stream {
+        let mut error = None;
+        for next in Parser::new_from_str(text) {
+            let (event, span) = match next {
+                Ok(next) => next,
+                Err(e) => {
+                    let place = LineColumn { line: e.marker().line() as u64, column: e.marker().col() as u64 + 1 };
+                    error = Some((place, e.info().to_owned()));
+                    break;
+                }
+            };
+            let place = LineColumn { line: span.start.line() as u64, column: span.start.col() as u64 + 1 };
+            let bytes = span.byte_range().map_or((0, 0), |r| (r.start, r.end));
+            let node = |kind| Node { kind, place, bytes };
+            match event {
+                Event::Scalar(text, style, anchor, _) => {
+                    let kind = Kind::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                    self.put(node(kind), anchor);
+                }
+                Event::SequenceStart(_, anchor, _) => self.open(node(Kind::Sequence(Vec::new())), anchor),
+                Event::MappingStart(_, anchor, _) => self.open(node(Kind::Mapping(Vec::new())), anchor),
+                Event::SequenceEnd | Event::MappingEnd => self.close(bytes.1),
+                Event::Alias(anchor) => {
+                    let target = self.anchors.get(&anchor).cloned();
+                    let weight = target.as_ref().map_or(1, Node::count);
+                    let too_deep = target.as_ref().map_or(0, depth) + self.open.len() > MAX_DEPTH;
+                    self.nodes += weight;
+                    match target {
+                        Some(target) if self.nodes <= MAX_NODES && !too_deep => {
+                            self.put(Node { kind: target.kind, place, bytes }, 0);
+                        }
+                        _ => self.put(node(Kind::Hole), 0),
+                    }
+                }
+                Event::DocumentEnd => {
+                    self.anchors.clear();
+                }
+                _ => {}
+            }
+        }
+        Stream { documents: self.documents, error }
+    }
+
+    fn open(&mut self, node: Node, anchor: usize) {
+        if self.below > 0 || self.open.len() >= MAX_DEPTH {
+            self.below += 1;
+            return;
+        }
+        self.open.push(Open { node, anchor, key: None });
+    }
+
+    fn close(&mut self, end: usize) {
+        if self.below > 0 {
+            self.below -= 1;
+            if self.below == 0 {
+                let place = LineColumn { line: 0, column: 0 };
+                self.put(Node { kind: Kind::Hole, place, bytes: (end, end) }, 0);
+            }
+            return;
+        }
+        if let Some(mut open) = self.open.pop() {
+            open.node.bytes.1 = end.max(open.node.bytes.1);
+            self.put(open.node, open.anchor);
+        }
+    }
+
+    fn put(&mut self, node: Node, anchor: usize) {
+        if self.below > 0 {
+            return;
+        }
+        self.nodes += 1;
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut() {
+            None => self.documents.push(node),
+            Some(open) => match &mut open.node.kind {
+                Kind::Sequence(items) => items.push(node),
+                Kind::Mapping(entries) => match open.key.take() {
+                    None => open.key = Some(node),
+                    Some(key) => entries.push((key, node)),
+                },
+                Kind::Scalar { .. } | Kind::Hole => {}
+            },
+        }
+    }
+}
+
+fn depth(node: &Node) -> usize {
+    // Bounded by MAX_DEPTH, as above.
+    1 + match &node.kind {
+        Kind::Sequence(items) => items.iter().map(depth).max().unwrap_or(0),
+        Kind::Mapping(entries) => entries.iter().map(|(k, v)| depth(k).max(depth(v))).max().unwrap_or(0),
+        Kind::Scalar { .. } | Kind::Hole => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nodes_know_their_places() {
+        let stream = parse("é: 1\nb:\n  - x\n  - 'y'\n");
+        let document = &stream.documents[0];
+        assert_eq!(stream.error, None);
+        assert_eq!(document.get("b").map(|n| n.place), Some(LineColumn { line: 3, column: 3 }));
+        let Some(Kind::Sequence(items)) = document.get("b").map(|n| &n.kind) else { panic!("a sequence") };
+        assert_eq!(items[1].kind, Kind::Scalar { text: "y".into(), plain: false });
+    }
+
+    #[test]
+    fn a_billion_laughs_become_a_hole() {
+        let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+        for n in 1..20 {
+            let p = n - 1;
+            text += &format!("a{n}: &a{n} [*a{p},*a{p},*a{p},*a{p},*a{p},*a{p},*a{p},*a{p},*a{p}]\n");
+        }
+        assert!(parse(&text).documents[0].count() < 2 * MAX_NODES);
+    }
+
+    #[test]
+    fn an_error_keeps_what_came_before() {
+        let stream = parse("a: 1\n---\nb: [\n");
+        assert_eq!(stream.documents.len(), 1);
+        assert!(stream.error.is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "[-\\[\\]{}:,&*a-c \n\"'|>#!%]{0,120}") {
+            let _ = parse(&text);
+        }
+    }
+}

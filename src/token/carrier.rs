@@ -1,0 +1,383 @@
+//! What carries a token: the name, header, parameter or field that stands before it.
+//!
+//! Read backwards from the token's first byte, on its line and over a bounded distance; the bytes before a token are
+//! as untrusted as the token.
+
+/// What carries a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Carrier {
+    /// `Authorization` or `Proxy-Authorization`, or a scheme word alone.
+    AuthorizationHeader,
+    /// `DPoP`.
+    DpopHeader,
+    /// Another header that holds a token.
+    VendorHeader,
+    /// `Cookie` or `Set-Cookie`.
+    Cookie,
+    /// The query of a URL.
+    UrlQuery,
+    /// The fragment of a URL.
+    UrlFragment,
+    /// `https://user:TOKEN@host`.
+    UrlUserinfo,
+    /// A form body.
+    FormField,
+    /// A JSON member.
+    JsonField,
+    /// An assignment or a key with a value.
+    KeyValue,
+    /// Nothing around it says.
+    Bare,
+}
+
+impl Carrier {
+    /// All carriers.
+    pub const ALL: [Self; 11] = [
+        Self::AuthorizationHeader,
+        Self::DpopHeader,
+        Self::VendorHeader,
+        Self::Cookie,
+        Self::UrlQuery,
+        Self::UrlFragment,
+        Self::UrlUserinfo,
+        Self::FormField,
+        Self::JsonField,
+        Self::KeyValue,
+        Self::Bare,
+    ];
+
+    /// The word in the record.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AuthorizationHeader => "authorization-header",
+            Self::DpopHeader => "dpop-header",
+            Self::VendorHeader => "vendor-header",
+            Self::Cookie => "cookie",
+            Self::UrlQuery => "url-query",
+            Self::UrlFragment => "url-fragment",
+            Self::UrlUserinfo => "url-userinfo",
+            Self::FormField => "form-field",
+            Self::JsonField => "json-field",
+            Self::KeyValue => "key-value",
+            Self::Bare => "bare",
+        }
+    }
+
+    /// Part of a URL, where servers, proxies and browsers write it down.
+    pub const fn in_url(self) -> bool {
+        matches!(self, Self::UrlQuery | Self::UrlFragment | Self::UrlUserinfo)
+    }
+}
+
+/// What stands before a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// The carrier.
+    pub carrier: Carrier,
+    /// The authentication scheme, lower case (`bearer`, `dpop`, `token` …).
+    pub scheme: Option<&'static str>,
+    /// The name of the header, field or variable, lower case, without `-` and `_`.
+    pub name: Option<String>,
+}
+
+/// Authentication schemes that are followed by a token.
+const SCHEMES: &[&str] = &["bearer", "dpop", "token", "ssws", "splunk", "apikey", "basic"];
+
+/// How far back a name is looked for.
+const REACH: usize = 256;
+/// How far back the beginning of a URL or a header line is looked for.
+const FAR: usize = 2048;
+
+/// What stands before the token at `start`; `after` is the byte that follows it.
+pub fn before(bytes: &[u8], start: usize, after: Option<u8>) -> Before {
+    let floor = start.saturating_sub(REACH);
+    let mut back = Backwards { bytes, at: start, floor };
+    back.skip_quotes();
+    let mut scheme = None;
+    if let Some(word) = back.scheme() {
+        scheme = Some(word);
+        back.skip_quotes();
+    }
+    let separator = back.separator();
+    let mut name = separator.and_then(|_| back.name());
+    // {"name": "Authorization", "value": "Bearer …"}
+    if name.as_deref() == Some("value") && separator == Some(b':') {
+        back.skip_quotes();
+        if let Some(named) = back.name_member() {
+            name = Some(named);
+        }
+    }
+    let carrier = classify(&back, name.as_deref(), separator, scheme, after);
+    Before { carrier, scheme, name }
+}
+
+fn classify(
+    back: &Backwards<'_>,
+    name: Option<&str>,
+    separator: Option<u8>,
+    scheme: Option<&str>,
+    after: Option<u8>,
+) -> Carrier {
+    match (name, scheme) {
+        (Some("authorization" | "proxyauthorization" | "xforwardedauthorization"), _) => {
+            return Carrier::AuthorizationHeader;
+        }
+        (Some("dpop"), None) => return Carrier::DpopHeader,
+        (_, Some("bearer" | "dpop" | "ssws" | "splunk")) => return Carrier::AuthorizationHeader,
+        _ => {}
+    }
+    let before_name = back.bytes[..back.at].last().copied();
+    let far = &back.bytes[back.at.saturating_sub(FAR)..back.at];
+    let line = far.iter().rposition(|b| *b == b'\n').map_or(far, |at| &far[at + 1..]);
+    if name.is_some() && separator == Some(b'=') {
+        if matches!(before_name, Some(b'?' | b'#' | b'&')) || far.ends_with(b"&amp;") || far.ends_with(b"%26") {
+            return url_part(line);
+        }
+        if matches!(before_name, Some(b' ' | b';' | b'\t')) && in_cookie(line) {
+            return Carrier::Cookie;
+        }
+    }
+    if name.is_none() {
+        // https://user:TOKEN@host, https://TOKEN@host
+        if after == Some(b'@') && memchr::memmem::rfind(line, b"://").is_some_and(|at| line.len() - at <= 64) {
+            return Carrier::UrlUserinfo;
+        }
+        return Carrier::Bare;
+    }
+    if after == Some(b'@') && memchr::memmem::rfind(line, b"://").is_some_and(|at| line.len() - at <= 64) {
+        return Carrier::UrlUserinfo;
+    }
+    let name = name.unwrap_or_default();
+    if in_cookie(line) && matches!(separator, Some(b'=')) || name == "cookie" || name == "setcookie" {
+        return Carrier::Cookie;
+    }
+    if separator == Some(b':') {
+        let header = matches!(name, "privatetoken" | "jobtoken" | "ddapikey" | "apikey" | "deploytoken")
+            || (name.starts_with('x') && back.wrote_hyphen(name.len()));
+        if header {
+            return Carrier::VendorHeader;
+        }
+        return if matches!(before_name, Some(b'"' | b'\'')) { Carrier::JsonField } else { Carrier::KeyValue };
+    }
+    Carrier::KeyValue
+}
+
+/// In a URL after `?`, in one after `#`, or in a form body.
+fn url_part(line: &[u8]) -> Carrier {
+    let stop = |b: &u8| b.is_ascii_whitespace() || matches!(*b, b'"' | b'\'' | b'<' | b'>' | b'`' | b'|' | b'(');
+    let start = line.iter().rposition(stop).map_or(0, |at| at + 1);
+    let part = &line[start..];
+    match (part.contains(&b'#'), part.contains(&b'?')) {
+        (true, _) => Carrier::UrlFragment,
+        (false, true) => Carrier::UrlQuery,
+        (false, false) => Carrier::FormField,
+    }
+}
+
+fn in_cookie(line: &[u8]) -> bool {
+    memchr::memmem::rfind(line, b"ookie").is_some_and(|at| {
+        let rest = &line[at + 5..];
+        matches!(rest.iter().find(|b| !matches!(**b, b's' | b'"' | b'\'' | b'\\' | b' ')), Some(b':' | b'=' | b','))
+    })
+}
+
+struct Backwards<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    floor: usize,
+}
+
+impl Backwards<'_> {
+    fn last(&self) -> Option<u8> {
+        (self.at > self.floor).then(|| self.bytes[self.at - 1])
+    }
+
+    fn ends_with(&self, text: &[u8]) -> bool {
+        let part = &self.bytes[self.floor..self.at];
+        part.len() >= text.len() && part[part.len() - text.len()..].eq_ignore_ascii_case(text)
+    }
+
+    fn back_over(&mut self, text: &[u8]) -> bool {
+        let found = self.ends_with(text);
+        if found {
+            self.at -= text.len();
+        }
+        found
+    }
+
+    /// Quotes, blanks, opening brackets, and their escaped forms.
+    fn skip_quotes(&mut self) {
+        for _ in 0..24 {
+            match self.last() {
+                Some(b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b'[' | b'(' | b'{') => self.at -= 1,
+                _ => {
+                    let escaped = [&b"%20"[..], b"%22", b"u0022", b"&quot;", b"%5B", b"\\n", b"x22"];
+                    // A line break in JSON text may stand between; a real one ends the search.
+                    if !escaped.iter().any(|text| self.back_over(text)) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn scheme(&mut self) -> Option<&'static str> {
+        // `Bearer+TOKEN` in a form
+        let from = self.at;
+        if self.last() == Some(b'+') {
+            self.at -= 1;
+        }
+        for scheme in SCHEMES {
+            if self.ends_with(scheme.as_bytes()) {
+                let start = self.at - scheme.len();
+                let before = (start > self.floor).then(|| self.bytes[start - 1]);
+                // "token" is also a name: as a scheme it is followed by a blank and preceded by none of a name.
+                let blank = self.bytes[self.at..].first().is_some_and(|b| matches!(b, b' ' | b'\t' | b'+' | b'%'));
+                if !before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+                    && (blank || *scheme == "bearer" || *scheme == "dpop")
+                {
+                    self.at = start;
+                    return Some(scheme);
+                }
+            }
+        }
+        self.at = from;
+        None
+    }
+
+    /// `:`, `=`, `=>`, `,` between a name and its value.
+    fn separator(&mut self) -> Option<u8> {
+        let found = match self.last() {
+            Some(b'>') if self.ends_with(b"=>") => {
+                self.at -= 2;
+                Some(b':')
+            }
+            Some(b'=') => {
+                self.at -= 1;
+                if self.last() == Some(b':') {
+                    self.at -= 1;
+                }
+                Some(b'=')
+            }
+            Some(b':') => {
+                self.at -= 1;
+                Some(b':')
+            }
+            // XML, and header calls: set("Authorization", "Bearer …")
+            Some(b'>' | b',') => {
+                self.at -= 1;
+                Some(b':')
+            }
+            _ if self.back_over(b"%3D") => Some(b'='),
+            _ if self.back_over(b"%3A") => Some(b':'),
+            _ if self.back_over(b"u003d") => Some(b'='),
+            _ => None,
+        };
+        if found.is_some() {
+            // Of `"name" : ` the quote stays for the classification unless it is escaped.
+            while matches!(self.last(), Some(b' ' | b'\t' | b']' | b')')) {
+                self.at -= 1;
+            }
+        }
+        found
+    }
+
+    /// An identifier, lower case, without `-` and `_`; quotes around it are stepped over.
+    fn name(&mut self) -> Option<String> {
+        for _ in 0..6 {
+            match self.last() {
+                Some(b'"' | b'\'' | b'`' | b'\\' | b' ') => self.at -= 1,
+                _ => {
+                    if !self.back_over(b"%22") && !self.back_over(b"u0022") && !self.back_over(b"&quot;") {
+                        break;
+                    }
+                }
+            }
+        }
+        let end = self.at;
+        while self.last().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'$')) {
+            self.at -= 1;
+        }
+        let full = &self.bytes[self.at..end];
+        // An escape's leftover is no part of the name: \ntoken=, %26token=
+        let leftover = match (self.last(), full.first()) {
+            (Some(b'\\'), Some(b'n' | b't' | b'r')) => 1,
+            (Some(b'%'), Some(_)) if full.len() > 2 && full[..2].iter().all(u8::is_ascii_hexdigit) => 2,
+            _ => 0,
+        };
+        let own = &full[leftover.min(full.len())..];
+        let own = own.iter().rposition(|b| *b == b'.').map_or(own, |at| &own[at + 1..]);
+        (!own.is_empty() && own.len() <= 64).then(|| normalise(own))
+    }
+
+    /// The value of a `"name"` member that ends just before.
+    fn name_member(&mut self) -> Option<String> {
+        while matches!(self.last(), Some(b' ' | b'\t' | b',' | b'"' | b'\'' | b'\\' | b'\n' | b'\r')) {
+            self.at -= 1;
+        }
+        let end = self.at;
+        while self.last().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+            self.at -= 1;
+        }
+        let value = normalise(&self.bytes[self.at..end]);
+        self.skip_quotes();
+        let colon = self.last() == Some(b':');
+        if colon {
+            self.at -= 1;
+            self.skip_quotes();
+        }
+        (colon && (self.ends_with(b"name") || self.ends_with(b"key"))).then_some(value)
+    }
+
+    fn wrote_hyphen(&self, normalised: usize) -> bool {
+        self.bytes[self.at..].iter().take(normalised + 8).any(|b| *b == b'-')
+    }
+}
+
+/// A name for comparison: lower case, without `-` and `_`.
+pub fn normalise(name: &[u8]) -> String {
+    name.iter().filter(|b| !matches!(**b, b'-' | b'_')).map(|b| char::from(b.to_ascii_lowercase())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carriers_by_example() {
+        use Carrier::*;
+        for (line, expected, name) in [
+            ("Authorization: Bearer @", AuthorizationHeader, Some("authorization")),
+            ("authorization=[Bearer @]", AuthorizationHeader, Some("authorization")),
+            ("{\"Authorization\": \"Bearer @\"}", AuthorizationHeader, Some("authorization")),
+            ("{\\\"Authorization\\\":\\\"Bearer @\\\"}", AuthorizationHeader, Some("authorization")),
+            ("{\"Authorization\": [\"Bearer @\"]}", AuthorizationHeader, Some("authorization")),
+            ("{\"name\":\"Authorization\",\"value\":\"Bearer @\"}", AuthorizationHeader, Some("authorization")),
+            ("curl -H 'Authorization: token @'", AuthorizationHeader, Some("authorization")),
+            ("headers.set(\"Authorization\", \"Bearer @\")", AuthorizationHeader, Some("authorization")),
+            ("got Bearer @ from", AuthorizationHeader, None),
+            ("DPoP: @", DpopHeader, Some("dpop")),
+            ("X-Vault-Token: @", VendorHeader, Some("xvaulttoken")),
+            ("PRIVATE-TOKEN: @", VendorHeader, Some("privatetoken")),
+            ("Cookie: a=b; session=@; c=d", Cookie, Some("session")),
+            ("Set-Cookie: id_token=@; Path=/", Cookie, Some("idtoken")),
+            ("GET /x?a=b&access_token=@ HTTP/1.1", UrlQuery, Some("accesstoken")),
+            ("GET /cb?token=@&x=y", UrlQuery, Some("token")),
+            ("https://h/cb#id_token=@&s=1", UrlFragment, Some("idtoken")),
+            ("grant_type=x&refresh_token=@", FormField, Some("refreshtoken")),
+            ("https://oauth2:@@host/x.git", UrlUserinfo, Some("oauth2")),
+            ("https://@@host/x.git", UrlUserinfo, None),
+            ("{\"access_token\": \"@\"}", JsonField, Some("accesstoken")),
+            ("access_token: @", KeyValue, Some("accesstoken")),
+            ("export TOKEN=@", KeyValue, Some("token")),
+            ("const token = '@';", KeyValue, Some("token")),
+            ("@", Bare, None),
+            ("see @ there", Bare, None),
+        ] {
+            let start = line.find('@').expect("a place");
+            let after = line.as_bytes().get(start + 1).copied();
+            let found = before(line.as_bytes(), start, after);
+            assert_eq!((found.carrier, found.name.as_deref()), (expected, name), "{line}");
+        }
+    }
+}

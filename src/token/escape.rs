@@ -1,0 +1,263 @@
+//! Reading a token's characters through the escapes that logs, URLs and sources put around them.
+//!
+//! A *run* is the longest stretch of characters of a class from a given place; `%2E`, `\u002e`, `\x2e`, `\/`, `&#46;`
+//! count as the character they stand for, to any number of backslashes (JSON in JSON), if that character is of the
+//! class. What does not decode to a character of the class ends the run, so a token ends where it ends, whatever byte
+//! follows.
+
+use std::borrow::Cow;
+
+/// A set of bytes.
+#[derive(Debug)]
+pub struct Class([bool; 256]);
+
+impl Class {
+    /// Letters, digits, and the bytes of `more`.
+    pub const fn alphanumeric_and(more: &[u8]) -> Self {
+        let mut set = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            set[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut at = 0;
+        while at < more.len() {
+            set[more[at] as usize] = true;
+            at += 1;
+        }
+        Self(set)
+    }
+
+    /// Whether `byte` is in the set.
+    #[inline]
+    pub const fn has(&self, byte: u8) -> bool {
+        self.0[byte as usize]
+    }
+}
+
+/// The alphabet of base64url and the dots between segments.
+pub static COMPACT: Class = Class::alphanumeric_and(b"-_.");
+/// The alphabet of base64url.
+pub static BASE64URL: Class = Class::alphanumeric_and(b"-_");
+/// RFC 6750's `b68token`, with the padding anywhere.
+pub static TOKEN68: Class = Class::alphanumeric_and(b"-._~+/=");
+/// What the tokens of prefixed families are made of.
+pub static WIDE: Class = Class::alphanumeric_and(b"-._~+/=!:@,&?%#");
+
+/// A run of characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run<'a> {
+    /// The characters, escapes undone.
+    pub text: Cow<'a, [u8]>,
+    /// Offset one past the run in the source bytes.
+    pub end: usize,
+    /// The run goes on to the end of the buffer, or an escape is cut off there: with more bytes it could be longer.
+    pub open: bool,
+}
+
+/// How many bytes an escape may have, backslashes included; one that is cut off by the buffer's end is shorter.
+const LONGEST_ESCAPE: usize = 16;
+
+/// The run of characters of `class` at `start`, of at most `limit` characters.
+pub fn run<'a>(bytes: &'a [u8], start: usize, class: &Class, limit: usize) -> Run<'a> {
+    let stop = (start.saturating_add(limit)).min(bytes.len());
+    let mut at = start;
+    while at < stop && class.has(bytes[at]) {
+        at += 1;
+    }
+    if at == stop {
+        return Run { text: Cow::Borrowed(&bytes[start..at]), end: at, open: at == bytes.len() };
+    }
+    if !matches!(bytes[at], b'%' | b'\\' | b'&') {
+        return Run { text: Cow::Borrowed(&bytes[start..at]), end: at, open: false };
+    }
+    let mut text: Option<Vec<u8>> = None;
+    while at < bytes.len() && text.as_ref().map_or(at - start, Vec::len) < limit {
+        let byte = bytes[at];
+        if class.has(byte) {
+            if let Some(text) = &mut text {
+                text.push(byte);
+            }
+            at += 1;
+            continue;
+        }
+        match escape(&bytes[at..]) {
+            Escape::Char(decoded, length) if class.has(decoded) => {
+                text.get_or_insert_with(|| bytes[start..at].to_vec()).push(decoded);
+                at += length;
+            }
+            Escape::CutOff => return finish(bytes, start, at, text, true),
+            Escape::Char(..) | Escape::None => return finish(bytes, start, at, text, false),
+        }
+    }
+    let open = at == bytes.len();
+    finish(bytes, start, at, text, open)
+}
+
+fn finish(bytes: &[u8], start: usize, end: usize, text: Option<Vec<u8>>, open: bool) -> Run<'_> {
+    let text = text.map_or(Cow::Borrowed(&bytes[start..end]), Cow::Owned);
+    Run { text, end, open }
+}
+
+/// What stands at a `%`, `\` or `&`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escape {
+    /// An escaped character and the escape's length.
+    Char(u8, usize),
+    /// The bytes end before the escape does.
+    CutOff,
+    /// No escape of an ASCII character.
+    None,
+}
+
+/// Reads one escape at the start of `bytes`.
+pub fn escape(bytes: &[u8]) -> Escape {
+    let cut_off = bytes.len() < LONGEST_ESCAPE;
+    let none = |prefix_ok: bool| if cut_off && prefix_ok { Escape::CutOff } else { Escape::None };
+    match bytes.first() {
+        Some(b'%') => match bytes.get(1..3) {
+            Some(digits) => match hex(digits) {
+                Some(decoded) if decoded < 0x80 => Escape::Char(decoded as u8, 3),
+                _ => Escape::None,
+            },
+            None => Escape::CutOff,
+        },
+        Some(b'\\') => {
+            let slashes = bytes.iter().take_while(|b| **b == b'\\').count();
+            if slashes > 8 {
+                return Escape::None;
+            }
+            match bytes.get(slashes) {
+                Some(b'u') => match bytes.get(slashes + 1..slashes + 5) {
+                    Some(digits) => match hex(digits) {
+                        Some(decoded) if decoded < 0x80 => Escape::Char(decoded as u8, slashes + 5),
+                        _ => Escape::None,
+                    },
+                    None => Escape::CutOff,
+                },
+                Some(b'x') => match bytes.get(slashes + 1..slashes + 3) {
+                    Some(digits) => match hex(digits) {
+                        Some(decoded) if decoded < 0x80 => Escape::Char(decoded as u8, slashes + 3),
+                        _ => Escape::None,
+                    },
+                    None => Escape::CutOff,
+                },
+                Some(b'/') => Escape::Char(b'/', slashes + 1),
+                Some(_) => Escape::None,
+                None => Escape::CutOff,
+            }
+        }
+        Some(b'&') => {
+            if bytes.get(1).is_some_and(|b| *b != b'#') {
+                return Escape::None;
+            }
+            let Some(end) = bytes.iter().take(8).position(|b| *b == b';') else {
+                return none(bytes.iter().skip(2).all(u8::is_ascii_alphanumeric));
+            };
+            let number = &bytes[2..end];
+            let decoded = match number.first() {
+                Some(b'x' | b'X') => hex(&number[1..]),
+                _ => std::str::from_utf8(number).ok().and_then(|n| n.parse().ok()),
+            };
+            match decoded {
+                Some(decoded) if decoded < 0x80 => Escape::Char(decoded as u8, end + 1),
+                _ => Escape::None,
+            }
+        }
+        _ => Escape::None,
+    }
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() || digits.len() > 6 {
+        return None;
+    }
+    digits.iter().try_fold(0u32, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
+}
+
+/// Whether a token may start at `at`: the byte before it is no letter or digit, or is what is left of an escape
+/// (`\n`, `\t`, `%20`, `\u0022`, a terminal's colour code).
+pub fn starts_cleanly(bytes: &[u8], at: usize) -> bool {
+    let before = &bytes[..at];
+    let Some(last) = before.last() else { return true };
+    if !last.is_ascii_alphanumeric() {
+        return true;
+    }
+    let back = |n: usize| before.len().checked_sub(n).map(|i| before[i]);
+    match last {
+        b'n' | b't' | b'r' | b'b' | b'f' if back(2) == Some(b'\\') => true,
+        b'm' => {
+            // ESC [ 1 ; 31 m, the ESC raw or written out
+            let digits = before[..before.len() - 1].iter().rev().take_while(|b| b.is_ascii_digit() || **b == b';');
+            back(2 + digits.count()) == Some(b'[')
+        }
+        _ if last.is_ascii_hexdigit() => {
+            (back(3) == Some(b'%') && back(2).is_some_and(|b| b.is_ascii_hexdigit()))
+                || (back(6) == Some(b'\\') && back(5) == Some(b'u'))
+                || (back(4) == Some(b'\\') && back(3) == Some(b'x'))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> (String, usize, bool) {
+        let run = run(text.as_bytes(), 0, &COMPACT, 1000);
+        (String::from_utf8_lossy(&run.text).into_owned(), run.end, run.open)
+    }
+
+    #[test]
+    fn escapes_of_the_class_are_undone_and_others_end_the_run() {
+        for (text, expected) in [
+            ("a.b&c", "a.b"),
+            ("a%2Eb%2ec%20d", "a.b.c"),
+            ("a\\u002eb\\\\u002Ec\\nd", "a.b.c"),
+            ("a\\x2eb\\x20", "a.b"),
+            ("a&#46;b&#x2E;c&amp;d", "a.b.c"),
+            ("a%zz", "a"),
+            ("a\\\\\\\\", "a"),
+            ("a]", "a"),
+            ("a\u{1b}[0m", "a"),
+            ("a%26b=1", "a"),
+        ] {
+            assert_eq!(read(&format!("{text}                ")).0, expected, "{text}");
+        }
+        assert_eq!(read("abc"), ("abc".into(), 3, true));
+        assert_eq!(read("abc%2"), ("abc".into(), 3, true));
+        assert_eq!(read("abc "), ("abc".into(), 3, false));
+    }
+
+    #[test]
+    fn a_token_starts_after_punctuation_and_escapes() {
+        for (text, clean) in [
+            ("", true),
+            (" ", true),
+            ("x", false),
+            ("9", false),
+            ("_", true),
+            ("\\n", true),
+            ("n", false),
+            ("%3D", true),
+            ("\\u0022", true),
+            ("\\x22", true),
+            ("\u{1b}[1;31m", true),
+            ("\\u001b[0m", true),
+            ("m", false),
+        ] {
+            assert_eq!(starts_cleanly(text.as_bytes(), text.len()), clean, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_never_leaves_its_class_or_its_bytes(bytes in "[a-c.%2eE\\\\ux&#46; ]{0,40}") {
+            let run = run(bytes.as_bytes(), 0, &COMPACT, 1000);
+            prop_assert!(run.end <= bytes.len());
+            prop_assert!(run.text.iter().all(|b| COMPACT.has(*b)));
+        }
+    }
+}

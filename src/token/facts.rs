@@ -1,0 +1,197 @@
+//! What is known of a token once it is decoded: small, free of the token itself, independent of the clock.
+
+use std::sync::Arc;
+
+use super::fault::Faults;
+
+/// What a token is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// JWS in compact form with claims.
+    Jwt,
+    /// JWS in compact form with some other content.
+    Jws,
+    /// JWE in compact form.
+    Jwe,
+    /// JWS in JSON form.
+    JwsJson,
+    /// JWE in JSON form.
+    JweJson,
+    /// A string without a readable structure.
+    Opaque,
+    /// A URL that is a credential (signed or presigned).
+    SignedUrl,
+    /// A macaroon.
+    Macaroon,
+}
+
+impl Kind {
+    /// The word in the record.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Jws => "jws",
+            Self::Jwe => "jwe",
+            Self::JwsJson => "jws-json",
+            Self::JweJson => "jwe-json",
+            Self::Opaque => "opaque",
+            Self::SignedUrl => "signed-url",
+            Self::Macaroon => "macaroon",
+        }
+    }
+}
+
+/// How the token is bound to a key (RFC 7800, RFC 8705 section 3.1, RFC 9449 section 6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Binding {
+    /// Not at all.
+    None,
+    /// To a client certificate.
+    X5tS256,
+    /// To a DPoP key.
+    Jkt,
+    /// To a public key in the token.
+    Jwk,
+    /// To a key named by id only.
+    Kid,
+    /// To a key behind a URL.
+    Jku,
+    /// To an encrypted key.
+    Jwe,
+    /// The confirmation claim can't be read as any of these.
+    Malformed,
+    /// The key that should stay secret is in the token.
+    SelfLeaked,
+    /// It can't be seen from outside.
+    Unknown,
+}
+
+impl Binding {
+    /// The word in the record.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::X5tS256 => "x5t#S256",
+            Self::Jkt => "jkt",
+            Self::Jwk => "jwk",
+            Self::Kid => "kid",
+            Self::Jku => "jku",
+            Self::Jwe => "jwe",
+            Self::Malformed => "malformed",
+            Self::SelfLeaked => "self-leaked",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Bound to a key that can be checked from the token alone.
+    pub const fn effective(self) -> bool {
+        matches!(self, Self::X5tS256 | Self::Jkt | Self::Jwk)
+    }
+}
+
+/// A NumericDate (RFC 7519, section 2) as it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Time {
+    /// The claim is missing (or null).
+    #[default]
+    Absent,
+    /// Seconds since 1970.
+    At(i64),
+    /// It was written in milliseconds; here in seconds.
+    Milliseconds(i64),
+    /// Beyond 64 bits: later than anything.
+    Far,
+    /// Not a number, or not after 1970.
+    Malformed,
+}
+
+impl Time {
+    /// Seconds since 1970, where it says so.
+    pub const fn seconds(self) -> Option<i64> {
+        match self {
+            Self::At(seconds) | Self::Milliseconds(seconds) => Some(seconds),
+            Self::Far => Some(i64::MAX),
+            Self::Absent | Self::Malformed => None,
+        }
+    }
+}
+
+/// How the third segment looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signature {
+    /// As long as the algorithm says.
+    Fits,
+    /// Unsecured (`alg` none).
+    Unsecured,
+    /// Missing, masked or of a wrong length: nobody accepts the token as it stands.
+    Broken,
+    /// Nothing can be said (JWE, opaque).
+    Unknown,
+}
+
+/// Everything the judge needs to know of a token, but for where it was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// What it is made of.
+    pub kind: Kind,
+    /// Index of the family in the catalogue.
+    pub family: u16,
+    /// JOSE `alg`.
+    pub alg: Option<Arc<str>>,
+    /// JOSE `typ`.
+    pub typ: Option<Arc<str>>,
+    /// `iss`, or the host that a URL names.
+    pub issuer: Option<Arc<str>>,
+    /// `aud`; long lists are cut.
+    pub audience: Option<Arc<[Arc<str>]>>,
+    /// `sub`.
+    pub subject: Option<Box<str>>,
+    /// `client_id` or `azp`.
+    pub client: Option<Arc<str>>,
+    /// How it is bound.
+    pub binding: Binding,
+    /// `iat`.
+    pub issued: Time,
+    /// `nbf`.
+    pub not_before: Time,
+    /// `exp`.
+    pub expires: Time,
+    /// Lifetime in seconds that stood beside an opaque token (`expires_in`).
+    pub lifetime: Option<i64>,
+    /// How the signature looks.
+    pub signature: Signature,
+    /// Faults that can be seen without the clock.
+    pub faults: Faults,
+    /// Scope or roles reach far.
+    pub privileged: bool,
+    /// No credential at all: demo data, public by design.
+    pub harmless: bool,
+    /// The proof: checksum or decoding (high), context (medium), shape only or a failed proof (low).
+    pub confidence: crate::finding::Confidence,
+}
+
+impl Facts {
+    /// Facts of a token of that family of which nothing more is known.
+    pub fn opaque(family: u16, kind: Kind, confidence: crate::finding::Confidence) -> Self {
+        Self {
+            kind,
+            family,
+            alg: None,
+            typ: None,
+            issuer: None,
+            audience: None,
+            subject: None,
+            client: None,
+            binding: Binding::Unknown,
+            issued: Time::Absent,
+            not_before: Time::Absent,
+            expires: Time::Absent,
+            lifetime: None,
+            signature: Signature::Unknown,
+            faults: Faults::default(),
+            privileged: false,
+            harmless: false,
+            confidence,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Texts that many tokens share (issuers, audiences, algorithms) are kept once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Past this many texts the table starts anew: sharing is lost, nothing else.
+const LIMIT: usize = 8_192;
+
+/// A table of shared texts.
+#[derive(Debug, Default)]
+pub struct Interner {
+    texts: HashMap<Box<str>, Arc<str>, foldhash::fast::RandomState>,
+    lists: HashMap<Vec<Arc<str>>, Arc<[Arc<str>]>, foldhash::fast::RandomState>,
+}
+
+impl Interner {
+    /// The shared copy of `text`.
+    pub fn get(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return known.clone();
+        }
+        if self.texts.len() >= LIMIT {
+            self.texts.clear();
+        }
+        let shared: Arc<str> = text.into();
+        self.texts.insert(text.into(), shared.clone());
+        shared
+    }
+
+    /// The shared copy of a list of texts.
+    pub fn list<'a>(&mut self, texts: impl Iterator<Item = &'a str>) -> Arc<[Arc<str>]> {
+        let texts: Vec<Arc<str>> = texts.map(|text| self.get(text)).collect();
+        if let Some(known) = self.lists.get(&texts) {
+            return known.clone();
+        }
+        if self.lists.len() >= LIMIT {
+            self.lists.clear();
+        }
+        let shared: Arc<[Arc<str>]> = texts.clone().into();
+        self.lists.insert(texts, shared.clone());
+        shared
+    }
+}

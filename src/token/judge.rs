@@ -1,0 +1,628 @@
+//! The judge: facts, policy and the clock give one verdict a token. Could somebody else replay it?
+//!
+//! *Usable*: not expired. *Portable*: nothing but the string is needed. *Reach*: how far it opens doors. *Window*: for
+//! how long. These four decide; faults say why and what to mend. Claims are read as what the issuer says: no signature
+//! is trusted, so a forged token can at worst raise a false alarm.
+
+use super::carrier::Carrier;
+use super::facts::{Binding, Facts, Kind, Signature, Time};
+use super::fault::{Fault, Faults};
+use crate::finding::{Confidence, Severity};
+use crate::policy::Policy;
+use crate::rules::{Bindable, Catalogue, Family, Reach, Role};
+
+/// A year in seconds.
+const YEAR: i64 = 366 * 86_400;
+
+/// What is judged: a token and what its places add.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// What the token says.
+    pub facts: &'a Facts,
+    /// What is wrong with it at its places.
+    pub place_faults: Faults,
+    /// Every place is in tests, examples or documentation.
+    pub only_in_samples: bool,
+    /// Its issuer also issues ID tokens (seen in the same scan).
+    pub issuer_mints_id_tokens: bool,
+    /// What carries it at its first place.
+    pub carrier: Carrier,
+}
+
+/// The verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// How grave.
+    pub severity: Severity,
+    /// How sure.
+    pub confidence: Confidence,
+    /// The gravest fault, or the family where there is none.
+    pub rule: String,
+    /// All faults, gravest first.
+    pub faults: Vec<String>,
+    /// What it means.
+    pub message: String,
+    /// Why.
+    pub because: Vec<String>,
+    /// What to do.
+    pub fix: String,
+    /// `live`, `expired`, `not-yet`, `never-expires`, `unknown`.
+    pub state: &'static str,
+    /// Lifetime in seconds.
+    pub ttl: Option<i64>,
+    /// Seconds left.
+    pub remaining: Option<i64>,
+    /// Reaches further than an ordinary user's token.
+    pub privileged: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Live,
+    Expired,
+    NotYet,
+    NeverExpires,
+    Unknown,
+}
+
+impl State {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Expired => "expired",
+            Self::NotYet => "not-yet",
+            Self::NeverExpires => "never-expires",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Portable {
+    Yes,
+    Presumed,
+    No,
+}
+
+/// Judges a token. `safe` makes a text from the token fit to be printed. `None` where the policy switches off the only
+/// rule that fires.
+pub fn judge(
+    case: &Case<'_>,
+    catalogue: &Catalogue,
+    policy: &Policy,
+    now: i64,
+    safe: &dyn Fn(&str) -> String,
+) -> Option<Verdict> {
+    let facts = case.facts;
+    let family = &catalogue.families[usize::from(facts.family)];
+    let state = state(facts, family, policy, now);
+    let ttl = ttl(facts);
+    let remaining = match (state, facts.expires.seconds()) {
+        (State::Live | State::NotYet, Some(exp)) if exp != i64::MAX => Some(exp.saturating_sub(now)),
+        _ => None,
+    };
+    let mut faults = facts.faults.union(case.place_faults);
+    let limit = limit(facts, family, policy);
+    timed_faults(&mut faults, facts, family, limit, ttl, remaining, now);
+    let access = matches!(family.role, Role::Access | Role::Session);
+    let plain_typ = facts.typ.as_deref().is_none_or(|t| t.eq_ignore_ascii_case("jwt"));
+    faults.insert_if(
+        case.issuer_mints_id_tokens && access && plain_typ && facts.kind == Kind::Jwt,
+        Fault::TypConfusion,
+    );
+    for (rule, _) in policy.severity.iter().filter(|(_, severity)| severity.is_none()) {
+        if let Some(fault) = Fault::ALL.iter().find(|f| f.slug() == rule) {
+            faults.remove(*fault);
+        }
+    }
+
+    let portable = portable(facts, family, faults);
+    let reach = reach(facts, family, faults);
+    let mut severity = severity(facts, family, faults, state, portable, reach, remaining.or(facts.lifetime));
+    let usable = state != State::Expired || faults.contains(Fault::ExpUnitMs);
+    if severity >= Severity::Low {
+        if faults.contains(Fault::InUrl) && usable && portable != Portable::No {
+            severity = severity.raised();
+        }
+        if case.only_in_samples {
+            severity = severity.lowered().max(Severity::Low);
+        }
+    }
+    let confidence = if facts.signature == Signature::Broken { Confidence::Low } else { facts.confidence };
+
+    // Of a JOSE object the gravest fault names the finding; a family with a shape of its own names itself.
+    let opaque = matches!(facts.kind, Kind::Opaque | Kind::SignedUrl | Kind::Macaroon);
+    let mut slugs: Vec<String> = faults.iter().map(|f| f.slug().to_owned()).collect();
+    let broken = facts.signature == Signature::Broken;
+    let rule = if broken && faults.contains(Fault::MalformedSignature) {
+        Fault::MalformedSignature.slug().to_owned()
+    } else if opaque && !faults.contains(Fault::RefreshExposed) {
+        slugs.insert(0, family.slug.clone());
+        family.slug.clone()
+    } else {
+        slugs.first().cloned().unwrap_or_else(|| family.slug.clone())
+    };
+    match policy.severity.get(&rule) {
+        Some(Some(fixed)) => severity = *fixed,
+        Some(None) => return None,
+        None => {}
+    }
+
+    let view = View { facts, family, faults, state, portable, ttl, remaining, limit, now, safe };
+    Some(Verdict {
+        severity,
+        confidence,
+        message: view.message(),
+        because: view.because(case),
+        fix: view.fix(catalogue, &rule, usable),
+        rule,
+        faults: slugs,
+        state: state.word(),
+        ttl,
+        remaining,
+        privileged: reach == Reach::Privileged,
+    })
+}
+
+/// RFC 7519, section 4.1.4: a token is expired on or after `exp`. No leeway in an audit.
+fn state(facts: &Facts, family: &Family, policy: &Policy, now: i64) -> State {
+    if facts.not_before.seconds().is_some_and(|nbf| now < nbf) {
+        return State::NotYet;
+    }
+    match facts.expires {
+        Time::At(exp) | Time::Milliseconds(exp) => if now >= exp { State::Expired } else { State::Live },
+        Time::Far => State::Live,
+        Time::Malformed => State::Unknown,
+        Time::Absent => match (facts.kind, family.role) {
+            // A proof has no `exp`: verifiers accept it for a while after `iat` (RFC 9449, section 11.1).
+            (Kind::Jwt | Kind::JwsJson, Role::Proof) => match (facts.issued.seconds(), policy.ttl("dpop-proof")) {
+                (Some(iat), Some(window)) => {
+                    if now.saturating_sub(iat) > window { State::Expired } else { State::Live }
+                }
+                _ => State::Unknown,
+            },
+            (Kind::Jwt | Kind::JwsJson, _) => State::NeverExpires,
+            _ => State::Unknown,
+        },
+    }
+}
+
+/// `exp` less `iat`, or less `nbf`; never invented.
+fn ttl(facts: &Facts) -> Option<i64> {
+    match (facts.expires, facts.issued.seconds().or(facts.not_before.seconds())) {
+        (Time::At(exp) | Time::Milliseconds(exp), Some(from)) => exp.checked_sub(from),
+        _ => facts.lifetime,
+    }
+}
+
+fn limit(facts: &Facts, family: &Family, policy: &Policy) -> Option<i64> {
+    match family.policy.as_str() {
+        "access" if facts.binding.effective() => policy.ttl("access-bound"),
+        kind => policy.ttl(kind),
+    }
+}
+
+fn timed_faults(
+    faults: &mut Faults,
+    facts: &Facts,
+    family: &Family,
+    limit: Option<i64>,
+    ttl: Option<i64>,
+    remaining: Option<i64>,
+    now: i64,
+) {
+    // What is left is a lower bound of what was given.
+    let lived = ttl.or(remaining);
+    let long = lived.zip(limit).is_some_and(|(lived, limit)| lived > limit);
+    match facts.kind {
+        _ if family.role == Role::Proof => {
+            faults.insert_if(ttl.is_some_and(|ttl| ttl > 300), Fault::DpopLifetime);
+        }
+        Kind::SignedUrl => faults.insert_if(long, Fault::SasLong),
+        Kind::Jwt | Kind::JwsJson => faults.insert_if(long, Fault::TtlLong),
+        _ => faults.insert_if(long, Fault::TokenTtlLong),
+    }
+    faults.insert_if(family.slug == "k8s-sa-bound" && ttl.is_some_and(|ttl| ttl > 86_400), Fault::K8sExtended);
+    let exp = facts.expires.seconds();
+    let far = exp.is_some_and(|exp| exp > now.saturating_add(YEAR));
+    faults.insert_if(far && matches!(facts.kind, Kind::Jwt | Kind::JwsJson), Fault::ExpFar);
+    let ahead = |time: Time| time.seconds().is_some_and(|t| t > now.saturating_add(60));
+    faults.insert_if(ahead(facts.issued) || ahead(facts.not_before), Fault::IatFuture);
+}
+
+fn portable(facts: &Facts, family: &Family, faults: Faults) -> Portable {
+    if faults.contains(Fault::AlgNone) || faults.contains(Fault::AlgWeakSecret) {
+        return Portable::Yes;
+    }
+    match facts.binding {
+        Binding::None | Binding::Malformed | Binding::SelfLeaked => Portable::Yes,
+        Binding::X5tS256 | Binding::Jkt | Binding::Jwk => Portable::No,
+        Binding::Kid | Binding::Jku | Binding::Jwe => Portable::Presumed,
+        Binding::Unknown => match (facts.kind, family.bindable) {
+            (Kind::Jwe | Kind::JweJson, _) => Portable::Presumed,
+            (_, Bindable::None | Bindable::Network) => Portable::Yes,
+            _ => Portable::Presumed,
+        },
+    }
+}
+
+fn reach(facts: &Facts, family: &Family, faults: Faults) -> Reach {
+    let no_credential = facts.harmless || matches!(family.role, Role::Proof | Role::Logout | Role::Request);
+    if no_credential || family.reach == Reach::Public {
+        return Reach::Public;
+    }
+    if facts.privileged || family.reach == Reach::Privileged || faults.contains(Fault::AlgWeakSecret) {
+        return Reach::Privileged;
+    }
+    Reach::Normal
+}
+
+fn severity(
+    facts: &Facts,
+    family: &Family,
+    faults: Faults,
+    state: State,
+    portable: Portable,
+    reach: Reach,
+    left: Option<i64>,
+) -> Severity {
+    if faults.contains(Fault::DpopJwkPrivate) {
+        return Severity::Critical;
+    }
+    if facts.signature == Signature::Broken || reach == Reach::Public {
+        return Severity::Info;
+    }
+    if state == State::Expired && !faults.contains(Fault::ExpUnitMs) {
+        let process = faults.contains(Fault::TtlLong) || faults.contains(Fault::TokenTtlLong) || faults.contains(Fault::SasLong);
+        let lasting = family.role == Role::Refresh || faults.contains(Fault::AlgWeakSecret) || faults.contains(Fault::AlgNone);
+        return if lasting || (process && portable != Portable::No) { Severity::Low } else { Severity::Info };
+    }
+    if facts.confidence == Confidence::Low {
+        return Severity::Low;
+    }
+    let hours = left.map_or(i64::MAX, |left| left / 3_600);
+    let found = match portable {
+        Portable::Yes if reach == Reach::Privileged => Severity::Critical,
+        Portable::Yes if hours >= 1 => Severity::High,
+        Portable::Yes => Severity::Medium,
+        Portable::Presumed if facts.confidence == Confidence::High && facts.kind != Kind::Jwe => Severity::High,
+        Portable::Presumed => Severity::Medium,
+        Portable::No if reach == Reach::Privileged && hours >= 24 => Severity::Low,
+        Portable::No if faults.contains(Fault::TtlLong) || faults.contains(Fault::NoExp) => Severity::Low,
+        Portable::No => Severity::Info,
+    };
+    if faults.contains(Fault::BearerWithCnf) { found.max(Severity::Medium) } else { found }
+}
+
+struct View<'a> {
+    facts: &'a Facts,
+    family: &'a Family,
+    faults: Faults,
+    state: State,
+    portable: Portable,
+    ttl: Option<i64>,
+    remaining: Option<i64>,
+    limit: Option<i64>,
+    now: i64,
+    safe: &'a dyn Fn(&str) -> String,
+}
+
+impl View<'_> {
+    fn text(&self, text: &str) -> String {
+        (self.safe)(text)
+    }
+
+    fn is_jose(&self) -> bool {
+        !matches!(self.facts.kind, Kind::Opaque | Kind::SignedUrl | Kind::Macaroon)
+    }
+
+    /// "act as alice at https://api.example.com"
+    fn deed(&self) -> String {
+        let facts = self.facts;
+        let who = facts.subject.as_deref().or(facts.client.as_deref()).map(|who| self.text(who));
+        let at = facts.audience.as_deref().map(|all| {
+            let names: Vec<String> = all.iter().map(|one| self.text(one)).collect();
+            names.join(", ")
+        });
+        let at = at.or_else(|| facts.issuer.as_deref().map(|iss| format!("any service that trusts {}", self.text(iss))));
+        match (who, at) {
+            (Some(who), Some(at)) => format!("act as {who} at {at}"),
+            (Some(who), None) => format!("act as {who}"),
+            (None, Some(at)) => format!("use it at {at}"),
+            (None, None) => "use it".to_owned(),
+        }
+    }
+
+    fn until(&self) -> String {
+        match (self.state, self.facts.expires) {
+            (State::NeverExpires, _) => "for ever: it has no expiry".to_owned(),
+            (_, Time::Far) => "for ever: its expiry is beyond any calendar".to_owned(),
+            (_, Time::At(exp) | Time::Milliseconds(exp)) => {
+                let from = match (self.state, self.facts.not_before.seconds()) {
+                    (State::NotYet, Some(nbf)) => format!("from {} ", moment(nbf)),
+                    _ => String::new(),
+                };
+                let left = self.remaining.map(|left| format!(" (in {})", span(left))).unwrap_or_default();
+                format!("{from}until {}{left}", moment(exp))
+            }
+            (_, Time::Malformed) => "for as long as verifiers make of its expiry, which is no time".to_owned(),
+            (_, Time::Absent) => "until it is revoked or expires".to_owned(),
+        }
+    }
+
+    fn message(&self) -> String {
+        let (facts, family) = (self.facts, self.family);
+        let title = in_sentence(&family.title);
+        if facts.signature == Signature::Broken {
+            return format!(
+                "The signature of this {title} is cut, masked or edited: nobody accepts it as it stands, its claims can still be read."
+            );
+        }
+        if self.faults.contains(Fault::DpopJwkPrivate) {
+            return "This DPoP proof carries its own private key: whoever reads it can make proofs for every token bound to that key.".to_owned();
+        }
+        if facts.harmless && self.is_jose() {
+            return "The demo claims of jwt.io under some signature: example data, no credential.".to_owned();
+        }
+        match family.role {
+            Role::Proof if family.slug == "jws" => return "Signed content, no token: it gives access to nothing.".to_owned(),
+            Role::Proof => return "A DPoP proof: no credential without its access token, and only fresh for minutes.".to_owned(),
+            Role::Logout => return "A logout token: it ends sessions and opens none.".to_owned(),
+            Role::Request => return "A signed authorization request: it gives no access by itself.".to_owned(),
+            _ => {}
+        }
+        if facts.harmless {
+            return format!("This {title} is sent with the DPoP scheme, so it should be useless without its key; nothing in it can prove that.");
+        }
+        if family.reach == Reach::Public {
+            return format!("This {title} is public by design or only good for tests.");
+        }
+        if self.faults.contains(Fault::AlgWeakSecret) {
+            let issuer = facts.issuer.as_deref().map_or_else(|| "its issuer".to_owned(), |iss| self.text(iss));
+            return format!("This {title} is signed with a secret that stands in every word list: anyone can make tokens of {issuer}, for any subject.");
+        }
+        if self.state == State::Expired && !self.faults.contains(Fault::ExpUnitMs) {
+            let end = facts.expires.seconds().or(facts.issued.seconds()).map(moment).unwrap_or_default();
+            return match self.portable {
+                Portable::No => format!("This {title} expired {end}; it was bound to a key."),
+                _ => format!("This {title} expired {end}; until then anyone holding it could {}.", self.deed()),
+            };
+        }
+        if self.faults.contains(Fault::AlgNone) {
+            return format!("This {title} has no signature: where it is accepted, anyone can {} or as anybody else, {}.", self.deed(), self.until());
+        }
+        match self.portable {
+            Portable::Yes => {
+                let deed = match family.role {
+                    _ if self.is_jose() => self.deed(),
+                    Role::Refresh => "get new access tokens with it".to_owned(),
+                    Role::Webhook => "post to it".to_owned(),
+                    Role::Session => "take over the session".to_owned(),
+                    Role::Key => "sign in with it".to_owned(),
+                    _ => "use it".to_owned(),
+                };
+                format!("Anyone holding this {title} can {deed} {}.", self.until())
+            }
+            Portable::Presumed if matches!(facts.kind, Kind::Jwe | Kind::JweJson) => format!(
+                "Whoever holds this {title} can present it as it stands; whom it speaks for, for how long and whether it is bound can't be seen from outside."
+            ),
+            Portable::Presumed => {
+                format!("Anyone holding this {title} can probably {} {}; nothing shows that it is bound to a key.", self.deed(), self.until())
+            }
+            Portable::No => {
+                let key = match facts.binding {
+                    Binding::X5tS256 => "the private key of its client certificate",
+                    Binding::Jkt => "its DPoP private key",
+                    _ => "the private key to the key in it",
+                };
+                format!("This {title} is useless without {key}; with it, one can {} {}.", self.deed(), self.until())
+            }
+        }
+    }
+
+    fn because(&self, case: &Case<'_>) -> Vec<String> {
+        let (facts, family) = (self.facts, self.family);
+        let mut because = Vec::new();
+        let mut say = |text: String| because.push(text);
+        if facts.signature == Signature::Broken {
+            let alg = facts.alg.as_deref().unwrap_or_default();
+            say(format!("the third segment is no {} signature", self.text(alg)));
+        }
+        if matches!(facts.kind, Kind::Jwt | Kind::JwsJson) && !matches!(family.role, Role::Proof | Role::Logout | Role::Request) {
+            say(match facts.binding {
+                Binding::None if self.faults.contains(Fault::CnfEmpty) => "cnf is empty".to_owned(),
+                Binding::None if self.faults.contains(Fault::CnfUnknownMethod) => "cnf names no known method, so it binds nothing".to_owned(),
+                Binding::None => "no cnf claim".to_owned(),
+                Binding::X5tS256 => "cnf.x5t#S256 binds it to a client certificate".to_owned(),
+                Binding::Jkt => "cnf.jkt binds it to a DPoP key".to_owned(),
+                Binding::Jwk => "cnf.jwk binds it to a public key".to_owned(),
+                Binding::Kid => "cnf names its key by id only: whether that binds depends on a registry elsewhere".to_owned(),
+                Binding::Jku => "cnf names a URL for its key: whether that binds depends on who answers there".to_owned(),
+                Binding::Jwe => "cnf holds an encrypted key: whether that binds can't be seen".to_owned(),
+                Binding::Malformed => "cnf is malformed: no key can match it, and a lax verifier skips it".to_owned(),
+                Binding::SelfLeaked => "cnf holds the secret key itself".to_owned(),
+                Binding::Unknown => "binding unknown".to_owned(),
+            });
+        } else if facts.kind == Kind::Jwe || facts.kind == Kind::JweJson {
+            say("encrypted: claims, lifetime and binding can't be read".to_owned());
+        }
+        if matches!(facts.kind, Kind::Opaque | Kind::Macaroon) {
+            say(match (family.checksum, facts.confidence) {
+                _ if facts.harmless => "scheme DPoP".to_owned(),
+                (Some(_), Confidence::High) => "prefix and checksum fit".to_owned(),
+                (Some(_), Confidence::Low) => "prefix fits, checksum does not".to_owned(),
+                (_, Confidence::High) => "prefix and form fit".to_owned(),
+                _ => format!("named by its {}", case.carrier.word().replace('-', " ")),
+            });
+            if family.bindable == Bindable::None {
+                say("tokens of this kind can't be bound to a key".to_owned());
+            }
+        }
+        match (self.ttl, self.limit) {
+            (Some(ttl), Some(limit)) if ttl > limit => say(format!("issued for {}, policy allows {}", span(ttl), span(limit))),
+            (Some(ttl), _) if ttl > 0 => say(format!("issued for {}", span(ttl))),
+            (None, Some(limit)) if self.remaining.is_some_and(|left| left > limit) => {
+                say(format!("still good for {}, policy allows {} in all", span(self.remaining.unwrap_or(0)), span(limit)));
+            }
+            _ => {}
+        }
+        match self.state {
+            State::NeverExpires => say("no exp claim".to_owned()),
+            State::Expired => {
+                let end = facts.expires.seconds().or(facts.issued.seconds()).unwrap_or(self.now);
+                say(format!("expired {} ago", span(self.now.saturating_sub(end).max(1))));
+            }
+            State::NotYet => say("not valid yet".to_owned()),
+            State::Live | State::Unknown => {}
+        }
+        if facts.expires == Time::Malformed {
+            say("exp is no time".to_owned());
+        }
+        if self.faults.contains(Fault::ExpUnitMs) {
+            say("a time is in milliseconds: a verifier that reads seconds sees the year 50000".to_owned());
+        }
+        if facts.privileged {
+            say("scope or roles reach far".to_owned());
+        }
+        if self.faults.contains(Fault::InUrl) {
+            say("stands in a URL, which servers, proxies and browsers write down".to_owned());
+        }
+        if self.faults.contains(Fault::BearerWithCnf) {
+            say("DPoP-bound, yet sent as Bearer and without a proof".to_owned());
+        }
+        if case.only_in_samples {
+            say("only seen in tests, examples or documentation".to_owned());
+        }
+        because
+    }
+
+    fn fix(&self, catalogue: &Catalogue, rule: &str, usable: bool) -> String {
+        let page = catalogue.check(rule).map(|check| check.first_fix());
+        let stands = usable && self.facts.signature != Signature::Broken;
+        match (page, stands && self.portable != Portable::No) {
+            (Some(page), true) if self.is_jose() => {
+                format!("Revoke it and take it out of here. {page}")
+            }
+            (Some(page), false) => page,
+            _ => self.family.first_fix(),
+        }
+    }
+}
+
+/// A title as it stands inside a sentence: "GitHub token" stays, "Bearer token" becomes "bearer token".
+fn in_sentence(title: &str) -> String {
+    let first = title.split(' ').next().unwrap_or_default();
+    let name = first.chars().skip(1).any(|c| c.is_uppercase()) || PROPER.contains(&first);
+    let mut chars = title.chars();
+    match chars.next() {
+        Some(c) if !name => c.to_lowercase().chain(chars).collect(),
+        _ => title.to_owned(),
+    }
+}
+
+/// First words of titles that keep their capital.
+const PROPER: &[&str] = &[
+    "Amazon", "Anthropic", "Auth0", "Azure", "Consul", "Databricks", "Entra", "Google", "Hugging", "Keycloak",
+    "Kubernetes", "Microsoft", "Okta", "Salesforce", "Slack", "Stripe", "Supabase", "Vault",
+];
+
+/// A moment, RFC 3339 to the minute.
+fn moment(seconds: i64) -> String {
+    match jiff::Timestamp::from_second(seconds) {
+        Ok(at) => at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        Err(_) => "a time beyond the calendar".to_owned(),
+    }
+}
+
+/// RFC 3339, or nothing where it lies beyond the calendar.
+pub fn rfc3339(time: Time) -> Option<String> {
+    jiff::Timestamp::from_second(time.seconds()?).ok().map(|at| at.to_string())
+}
+
+/// A stretch of time in the unit that suits it.
+pub fn span(seconds: i64) -> String {
+    let (unit, word) = match seconds {
+        ..=119 => (1, "s"),
+        120..=7_199 => (60, "min"),
+        7_200..=172_799 => (3_600, "h"),
+        172_800..=63_071_999 => (86_400, "d"),
+        _ => (31_557_600, "years"),
+    };
+    let tenths = (seconds.saturating_mul(10)) / unit;
+    if tenths % 10 == 0 || tenths >= 100 {
+        format!("{} {word}", tenths / 10)
+    } else {
+        format!("{}.{} {word}", tenths / 10, tenths % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_well() {
+        for (seconds, text) in
+            [(60, "60 s"), (300, "5 min"), (3600, "60 min"), (86_400, "24 h"), (5400, "90 min"), (2_592_000, "30 d")]
+        {
+            assert_eq!(span(seconds), text);
+        }
+    }
+
+    #[test]
+    fn titles_in_a_sentence() {
+        assert_eq!(in_sentence("GitHub token"), "GitHub token");
+        assert_eq!(in_sentence("JWT access token"), "JWT access token");
+        assert_eq!(in_sentence("Bearer token"), "bearer token");
+        assert_eq!(in_sentence("Slack bot token"), "Slack bot token");
+    }
+
+    mod verdicts {
+        use super::super::*;
+        use proptest::prelude::*;
+
+        fn case(binding: Binding, expires: Time, issued: Time) -> Facts {
+            let catalogue = Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"));
+            let (index, _) = catalogue.family("jwt-access").expect("a family");
+            let mut facts = Facts::opaque(index as u16, Kind::Jwt, Confidence::High);
+            facts.signature = Signature::Fits;
+            (facts.binding, facts.expires, facts.issued) = (binding, expires, issued);
+            facts
+        }
+
+        fn judged(facts: &Facts, now: i64) -> Verdict {
+            let catalogue = Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"));
+            let case = Case {
+                facts,
+                place_faults: Faults::default(),
+                only_in_samples: false,
+                issuer_mints_id_tokens: false,
+                carrier: Carrier::Bare,
+            };
+            judge(&case, &catalogue, &Policy::default(), now, &str::to_owned).expect("a verdict")
+        }
+
+        #[test]
+        fn the_clock_is_exact() {
+            let facts = case(Binding::None, Time::At(1000), Time::At(100));
+            assert_eq!(judged(&facts, 999).state, "live");
+            assert_eq!(judged(&facts, 1000).state, "expired");
+            let policy = |ttl| judged(&case(Binding::None, Time::At(100 + ttl), Time::At(100)), 101).faults;
+            assert!(!policy(3600).contains(&"jwt-ttl-long".to_owned()));
+            assert!(policy(3601).contains(&"jwt-ttl-long".to_owned()));
+        }
+
+        proptest! {
+            /// Binding, expiry and reach only ever move the verdict the right way.
+            #[test]
+            fn a_bound_token_is_never_graver_than_an_unbound_one(exp in 1i64..10_000_000_000, now in 1i64..10_000_000_000) {
+                let unbound = judged(&case(Binding::None, Time::At(exp), Time::At(exp - 1)), now);
+                let bound = judged(&case(Binding::Jkt, Time::At(exp), Time::At(exp - 1)), now);
+                prop_assert!(bound.severity <= unbound.severity);
+                if now >= exp {
+                    prop_assert!(unbound.severity <= Severity::Low);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The token audit: find tokens in bytes, decode them, judge them. Pure: no file, no clock, no printing.
+//!
+//! `prefilter` finds anchors, `scanner` sends each to what can read it (`jose`, `jose_json`, families with `proof` and
+//! `decode`, `names`), `claims` and `confirmation` turn what is read into `facts`, `judge` turns facts into findings.
+
+pub mod carrier;
+pub mod claims;
+pub mod confirmation;
+pub mod decode;
+pub mod escape;
+pub mod facts;
+pub mod fault;
+pub mod intern;
+pub mod jose;
+pub mod jose_json;
+pub mod judge;
+pub mod known;
+pub mod names;
+pub mod prefilter;
+pub mod proof;
+pub mod redact;
+pub mod scanner;
+pub mod weak_secret;

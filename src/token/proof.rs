@@ -1,0 +1,265 @@
+//! What tells a token from something that only looks like one: checksums that issuers build in, randomness, and the
+//! marks of placeholders and masks.
+
+use crate::rules::Checksum;
+
+/// Whether the checksum fits; `None` where the token is of a form that has none.
+pub fn checksum(kind: Checksum, token: &[u8]) -> Option<bool> {
+    match kind {
+        Checksum::Github => github(token),
+        Checksum::GitlabRoutable => gitlab_routable(token),
+    }
+}
+
+/// CRC-32 of the characters between prefix and checksum, in base 62, as the last six characters.
+/// Source: github.blog, 2021-04-05, "Behind GitHub's new authentication token formats".
+fn github(token: &[u8]) -> Option<bool> {
+    let body = &token[token.iter().position(|b| *b == b'_')? + 1..];
+    if body.len() < 36 || !body.iter().all(u8::is_ascii_alphanumeric) {
+        return None;
+    }
+    let (random, sum) = body.split_at(body.len() - 6);
+    let mut value = crc32fast::hash(random);
+    let mut expected = [b'0'; 6];
+    for digit in expected.iter_mut().rev() {
+        *digit = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(value % 62) as usize];
+        value /= 62;
+    }
+    Some(sum == expected)
+}
+
+/// CRC-32 of everything before it, prefix included, in base 36, as the last seven characters.
+/// Source: GitLab handbook, "Routable tokens".
+fn gitlab_routable(token: &[u8]) -> Option<bool> {
+    let dot = token.iter().rposition(|b| *b == b'.')?;
+    if token.len() < dot + 1 + 9 {
+        return None;
+    }
+    let (text, sum) = token.split_at(token.len() - 7);
+    let mut value = crc32fast::hash(text);
+    let mut expected = [b'0'; 7];
+    for digit in expected.iter_mut().rev() {
+        *digit = b"0123456789abcdefghijklmnopqrstuvwxyz"[(value % 36) as usize];
+        value /= 36;
+    }
+    Some(sum == expected)
+}
+
+/// Shannon entropy in bits per character.
+pub fn entropy(text: &[u8]) -> f64 {
+    let mut counts = [0u32; 256];
+    for byte in text {
+        counts[usize::from(*byte)] += 1;
+    }
+    let total = text.len() as f64;
+    counts.iter().filter(|c| **c > 0).map(|c| f64::from(*c) / total).map(|p| -p * p.log2()).sum()
+}
+
+/// Why a text is no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSecret {
+    /// Stands for a secret that is filled in later.
+    Placeholder,
+    /// Had its secret part blotted out.
+    Masked,
+    /// Words, a sequence, or too little variety.
+    Wordlike,
+}
+
+/// Words that only stand in made-up values, lower case.
+const PLACEHOLDER_WORDS: &[&[u8]] = &[
+    b"example", b"placeholder", b"changeme", b"change_me", b"change-me", b"dummy", b"redacted", b"replace", b"insert",
+    b"your_", b"your-", b"yourtoken", b"mytoken", b"my_token", b"my-token", b"sometoken", b"some_token", b"some-token",
+    b"faketoken", b"fake_", b"fake-", b"foobar", b"lorem", b"invalid", b"not_real", b"notreal", b"todo",
+    b"test_token", b"test-token", b"testtoken", b"secret_token", b"access_token", b"access-token", b"token_here",
+    b"sample",
+];
+
+/// Whether `body` (a token without its prefix) is a placeholder, masked, or made of words. `None` says: could be real.
+pub fn not_secret(body: &[u8]) -> Option<NotSecret> {
+    if body.is_empty() {
+        return Some(NotSecret::Placeholder);
+    }
+    if longest_run(body, |b| matches!(b, b'x' | b'X')) >= 8
+        || longest_run(body, |b| b == b'*') >= 3
+        || longest_run(body, |b| b == b'.') >= 3
+    {
+        return Some(NotSecret::Masked);
+    }
+    // A random text of a few hundred characters holds none of these words; only short bodies are asked.
+    if body.len() <= 128 {
+        let lower = body.to_ascii_lowercase();
+        if PLACEHOLDER_WORDS.iter().any(|word| memchr::memmem::find(&lower, word).is_some()) {
+            return Some(NotSecret::Placeholder);
+        }
+    }
+    let mut seen = [false; 256];
+    body.iter().for_each(|b| seen[usize::from(*b)] = true);
+    let distinct = seen.iter().filter(|s| **s).count();
+    if distinct < 5 || (body.len() >= 16 && distinct < 6) {
+        return Some(NotSecret::Wordlike);
+    }
+    if repeats(body) || longest_sequence(body) * 2 > body.len().min(40) || longest_same(body) >= 10 {
+        return Some(NotSecret::Wordlike);
+    }
+    None
+}
+
+fn longest_run(body: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    body.split(|b| !is(*b)).map(<[u8]>::len).max().unwrap_or(0)
+}
+
+fn longest_same(body: &[u8]) -> usize {
+    body.chunk_by(|a, b| a == b).map(<[u8]>::len).max().unwrap_or(0)
+}
+
+/// The longest stretch of an alphabet, digits or a keyboard row, forwards or backwards.
+fn longest_sequence(body: &[u8]) -> usize {
+    let step = |a: u8, b: u8| i16::from(b.to_ascii_lowercase()) - i16::from(a.to_ascii_lowercase());
+    let by_order = |by: i16| {
+        body.chunk_by(|a, b| {
+            let wrap = matches!((a.to_ascii_lowercase(), *b), (b'9', b'0') | (b'z', b'0' | b'a' | b'A') | (b'f', b'0'));
+            step(*a, *b) == by || (by == 1 && wrap)
+        })
+        .map(<[u8]>::len)
+        .max()
+        .unwrap_or(0)
+    };
+    by_order(1).max(by_order(-1))
+}
+
+/// The text is one short piece over and over.
+fn repeats(body: &[u8]) -> bool {
+    (1..=body.len() / 2)
+        .take(16)
+        .any(|period| body.len() >= period * 2 && body.len() >= 12 && body[period..] == body[..body.len() - period])
+}
+
+/// Letter pairs that make up most of English and of identifiers, by first letter.
+const COMMON_PAIRS: [&[u8]; 26] = [
+    b"bcdgilmnprstuvy", b"aeilorsuy", b"aehiklortu", b"adeiorsu", b"acdefilmnprstvxy", b"aefilortu", b"aeghilnoru",
+    b"aeiortu", b"acdefglmnopqrstvz", b"aesou", b"eins", b"adefilostuy", b"abeimopsu", b"acdefgiknostuv",
+    b"bcdefgiklmnoprstuvw", b"aehiloprstu", b"u", b"acdegiklmnorstuvy", b"acehikmopqstuw", b"acehilorstuwy",
+    b"abcdegilmnprst", b"aeio", b"aehinor", b"acept", b"aelopst", b"aeio",
+];
+
+/// Whether `value` reads like identifiers or words rather than like chance: `tokenResponse.accessToken`,
+/// `application/json`, `next-page-cursor`.
+pub fn is_wordlike(value: &[u8]) -> bool {
+    let mut pairs = 0usize;
+    let mut common = 0usize;
+    for pair in value.windows(2) {
+        let (a, b) = (pair[0], pair[1]);
+        // A capital begins a new word: the pair before it says nothing.
+        if !a.is_ascii_alphabetic() || !b.is_ascii_alphabetic() || (a.is_ascii_lowercase() && b.is_ascii_uppercase()) {
+            continue;
+        }
+        pairs += 1;
+        let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+        common += usize::from(COMMON_PAIRS[usize::from(a - b'a')].contains(&b));
+    }
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    if pairs < 6 {
+        // Hardly any letters side by side: digits and capitals mixed, as in chance, or a number with dots and dashes.
+        return digits == 0 || value.iter().all(|b| !b.is_ascii_alphabetic());
+    }
+    // Chance gives a common pair four times in ten, words nine times in ten.
+    let threshold = if digits == 0 { 66 } else { 74 };
+    common * 100 >= pairs * threshold && digits * 5 <= value.len()
+}
+
+/// Whether a value that only its context names could be a token: long and varied enough, no placeholder, no words.
+pub fn could_be_opaque(value: &[u8], min_length: usize) -> bool {
+    if value.len() < min_length || value.len() > 4096 {
+        return false;
+    }
+    let core: &[u8] = value.strip_suffix(b"==").or(value.strip_suffix(b"=")).unwrap_or(value);
+    let lower = core.iter().any(u8::is_ascii_lowercase);
+    let upper = core.iter().any(u8::is_ascii_uppercase);
+    let digit = core.iter().any(u8::is_ascii_digit);
+    let letters = lower || upper;
+    if !letters || (usize::from(lower) + usize::from(upper) + usize::from(digit) < 2 && core.len() < 32) {
+        return false;
+    }
+    let hex = core.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-');
+    let floor = if hex { 2.6 } else { 3.0 };
+    entropy(core) >= floor && not_secret(core).is_none() && !is_wordlike(core)
+}
+
+/// A UUID: 8-4-4-4-12 hexadecimal digits.
+pub fn is_uuid(value: &[u8]) -> bool {
+    value.len() == 36
+        && value.iter().enumerate().all(|(at, b)| match at {
+            8 | 13 | 18 | 23 => *b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_github_checksum(prefix: &str, random: &str) -> String {
+        let mut value = crc32fast::hash(random.as_bytes());
+        let mut sum = Vec::new();
+        for _ in 0..6 {
+            sum.push(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(value % 62) as usize]);
+            value /= 62;
+        }
+        sum.reverse();
+        format!("{prefix}{random}{}", String::from_utf8_lossy(&sum))
+    }
+
+    #[test]
+    fn github_checksums() {
+        let token = with_github_checksum("ghp_", "k3JfW0qLx8ZrT5vNc2HsY7bMd9QpAe");
+        assert_eq!(checksum(Checksum::Github, token.as_bytes()), Some(true));
+        let edited = token.replace("k3J", "k3K");
+        assert_eq!(checksum(Checksum::Github, edited.as_bytes()), Some(false));
+        assert_eq!(checksum(Checksum::Github, b"ghs_short"), None);
+    }
+
+    #[test]
+    fn words_are_told_from_chance() {
+        for words in [
+            "tokenResponse.accessToken", "application/json", "next-page-cursor-value", "getAccessTokenFromStorage",
+            "process.env.GITHUB_TOKEN", "this.props.auth.token", "AuthorizationHeaderValue", "response.data.accessToken2",
+            "path/to/some/file.txt", "securitySchemeBearerAuth", "com.example.security.TokenProvider",
+            "credentials.accessToken", "urn:ietf:params:oauth:token-type:access_token", "authenticationTokenProvider1",
+        ] {
+            assert!(is_wordlike(words.as_bytes()), "{words}");
+        }
+        for chance in [
+            "k3JfW0qLx8ZrT5vNc2HsY7bMd9QpAe", "9f86d081884c7d659a2feaa0c55ad015", "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5",
+            "aXkQzWvbTgRmHsPdLjNcYfUe", "2YotnFZFEjr1zCsicMWpAA", "tGzv3JOkF0XG5Qx2TlKWIA",
+        ] {
+            assert!(!is_wordlike(chance.as_bytes()), "{chance}");
+        }
+    }
+
+    #[test]
+    fn placeholders_and_masks() {
+        for (body, expected) in [
+            ("XXXXXXXXXXXXXXXXXXXXXXXX", Some(NotSecret::Masked)),
+            ("abc***", Some(NotSecret::Masked)),
+            ("your_token_goes_here_123", Some(NotSecret::Placeholder)),
+            ("AKIAIOSFODNN7EXAMPLE", Some(NotSecret::Placeholder)),
+            ("abcdefghijklmnopqrstuvwxyz0123456789", Some(NotSecret::Wordlike)),
+            ("1234567890123456789012345678901234567890", Some(NotSecret::Wordlike)),
+            ("aaaaaaaaaaaaaaaaaaaaaaaa", Some(NotSecret::Wordlike)),
+            ("abc123abc123abc123abc123", Some(NotSecret::Wordlike)),
+            ("k3JfW0qLx8ZrT5vNc2HsY7bMd9QpAe", None),
+        ] {
+            assert_eq!(not_secret(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn opaque_values() {
+        assert!(could_be_opaque(b"k3JfW0qLx8ZrT5vNc2Hs", 16));
+        assert!(could_be_opaque(b"9f86d081884c7d659a2feaa0c55ad015", 16));
+        assert!(!could_be_opaque(b"1712345678901234567890", 16));
+        assert!(!could_be_opaque(b"k3JfW0qLx8Z", 16));
+        assert!(is_uuid(b"123e4567-e89b-12d3-a456-426614174000"));
+    }
+}

@@ -1,0 +1,111 @@
+//! Texts from the outside (claims, paths, arguments) made fit to be printed: whatever could be a token is cut out, and
+//! nothing in them can steer a terminal.
+
+use super::escape::{self, COMPACT, TOKEN68};
+use super::scanner::{Engine, Scanner, Window};
+
+/// Runs this long without a word in them are cut even where no family knows them.
+const LONG: usize = 48;
+/// Longest text that is printed, in characters.
+const MAX_PRINTED: usize = 240;
+
+/// Makes a text fit to be printed.
+pub fn redact(engine: &Engine, text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut cut: Vec<(usize, usize)> = Vec::new();
+    if bytes.len() >= 12 {
+        let mut scanner = Scanner::new(engine);
+        scanner.scan(Window { bytes, base: 0, from: 0, to: bytes.len(), more: false });
+        cut.extend(scanner.sightings.iter().map(|s| (s.start as usize, s.end as usize)));
+        cut.extend(shapes(engine, bytes));
+        cut.sort_unstable();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (start, end) in cut {
+        let (start, end) = (start.max(at), end.max(at));
+        if start == end {
+            continue;
+        }
+        push_clean(&mut out, bytes.get(at..start).unwrap_or_default());
+        out.push_str(&format!("[redacted {} characters]", end - start));
+        at = end;
+    }
+    push_clean(&mut out, bytes.get(at..).unwrap_or_default());
+    if out.chars().count() > MAX_PRINTED {
+        let kept: String = out.chars().take(MAX_PRINTED).collect();
+        return format!("{kept}…");
+    }
+    out
+}
+
+/// Whatever has a token's shape, proved or not.
+fn shapes(engine: &Engine, bytes: &[u8]) -> Vec<(usize, usize)> {
+    let mut found = engine.shapes(bytes);
+    let mut at = 0;
+    while at < bytes.len() {
+        if !TOKEN68.has(bytes[at]) {
+            at += 1;
+            continue;
+        }
+        let end = at + bytes[at..].iter().take_while(|b| TOKEN68.has(**b)).count();
+        // Path segments and host names are words; a long piece between separators that is not made of words is not.
+        let mut piece = at;
+        for part in bytes[at..end].split(|b| matches!(*b, b'/' | b'.')) {
+            if part.len() >= LONG && !super::proof::is_wordlike(part) {
+                found.push((piece, piece + part.len()));
+            }
+            piece += part.len() + 1;
+        }
+        at = end;
+    }
+    let mut at = 0;
+    while let Some(n) = memchr::memmem::find(&bytes[at..], b"ey") {
+        let run = escape::run(bytes, at + n, &COMPACT, usize::MAX / 2);
+        if run.text.len() >= 16 && run.text.contains(&b'.') && !super::proof::is_wordlike(&run.text) {
+            found.push((at + n, run.end));
+        }
+        at += n + 2;
+    }
+    found
+}
+
+fn push_clean(out: &mut String, bytes: &[u8]) {
+    for c in String::from_utf8_lossy(bytes).chars() {
+        if c.is_control() || is_bidi(c) {
+            out.push('\u{fffd}');
+        } else {
+            out.push(c);
+        }
+    }
+}
+
+/// Characters that reorder or hide text.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Catalogue;
+
+    #[test]
+    fn tokens_go_and_the_rest_stays() {
+        let engine = Engine::new(Catalogue::embedded().unwrap_or_else(|e| panic!("{e}")));
+        for plain in [
+            "https://as.example.com/realms/main", "logs/2026/app.log", "auth0|5f7c8ec7c33c6c004bbafe82",
+            "system:serviceaccount:default:builder", "user-1", "spiffe://example.org/ns/prod/sa/web",
+        ] {
+            assert_eq!(redact(&engine, plain), plain);
+        }
+        let broken = ["ghp_", "k3JfW0qLx8ZrT5vNc2HsY7bMd9QpAe123456"].concat();
+        let jose = ["ey", "JhbGciOiJub25lIn0.ey", "JzdWIiOiJ4In0."].concat();
+        for secret in [&broken, &jose] {
+            let out = redact(&engine, &format!("logs/{secret}/x"));
+            assert!(!out.contains(&secret[8..]), "{out}");
+            assert!(out.starts_with("logs/[redacted"), "{out}");
+        }
+        assert_eq!(redact(&engine, "a\u{1b}[31mb\u{202e}c"), "a\u{fffd}[31mb\u{fffd}c");
+    }
+}
