@@ -607,7 +607,7 @@ mod tests {
             let facts = case(Binding::None, Time::At(1000), Time::At(100));
             assert_eq!(judged(&facts, 999).state, "live");
             assert_eq!(judged(&facts, 1000).state, "expired");
-            let policy = |ttl| judged(&case(Binding::None, Time::At(100 + ttl), Time::At(100)), 101).faults;
+            let policy = |ttl: i64| judged(&case(Binding::None, Time::At(100 + ttl), Time::At(100)), 101).faults;
             assert!(!policy(3600).contains(&"jwt-ttl-long".to_owned()));
             assert!(policy(3601).contains(&"jwt-ttl-long".to_owned()));
         }
