@@ -3,10 +3,14 @@
 //! Data flows one way: sources give bytes, audits turn bytes into facts, the judge turns facts into findings, reports
 //! print findings. See ARCHITECTURE.md for the rooms and the floors they stand on.
 
+pub mod cli;
 pub mod finding;
 pub mod policy;
+pub mod report;
 pub mod rules;
+pub mod scan;
 pub mod secret;
+pub mod source;
 pub mod span;
 pub mod syntax;
 pub mod token;

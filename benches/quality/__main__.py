@@ -5,6 +5,7 @@ Exit code: 0 good enough, 1 not good enough, 2 the scanner could not be run.
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from quality.carriers import plant_tokens  # noqa: E402
 from quality.decoys import plant_decoys  # noqa: E402
 from quality.mint import NOW_TEXT, Mint  # noqa: E402
 from quality.planting import Planted  # noqa: E402
-from quality.scoring import ASPECTS, Score  # noqa: E402
+from quality.scoring import ASPECTS, Score, matches  # noqa: E402
 
 LEAST_RECALL = 0.98
 LEAST_PRECISION = 0.98
@@ -56,9 +57,12 @@ def scan(binary, folder):
     if run.returncode not in (0, 1):
         sys.exit(fail(f"{binary} ended with {run.returncode}: {run.stderr.decode(errors='replace')[:2000]}"))
     try:
-        return [json.loads(line) for line in run.stdout.splitlines() if line.strip()], run.stdout + run.stderr
+        records = [json.loads(line) for line in run.stdout.splitlines() if line.strip()]
     except ValueError as error:
         sys.exit(fail(f"a record is no JSON: {error}"))
+    if not any(record.get("type") == "summary" for record in records):
+        sys.exit(fail(f"{binary} gave no summary: that was no scan"))
+    return records, run.stdout + run.stderr
 
 
 def fail(message):
@@ -105,27 +109,31 @@ def report(score, verbose):
             f"{row.faults_named}/{row.faults}" if row.faults else "-")
            for name, row in sorted(score.classes.items())])
 
-    line = score.planted.line
-    listing("Misses", [f"{p.path}:{line(p.path, p.start)}  {p.token.label}  in {p.carrier}" for p in score.misses], verbose)
-    listing("False alarms", [f"{a.path}:{a.line}  {a.label}  reported as {a.family}, {a.severity}" for a in score.alarms],
-            verbose)
-    listing("Misplaced", [
-        f"{p.path}:{line(p.path, p.start)}  {p.token.label}  found at {r['location']['line']}:{r['location']['column']}"
-        for p, r in score.misplaced], verbose)
-    listing("Misjudged", [f"{p.path}:{line(p.path, p.start)}  {p.token.label}  {', '.join(wrong)}: {got}"
-                          for p, wrong, got in score.misjudged], verbose)
+    def where(place):
+        return f"{place.path}:{score.planted.line(place.path, place.start)}  {place.token.label}"
+
+    def stray(alarm):
+        return f"{alarm.path}:{alarm.line}  {alarm.label}  reported as {alarm.family}, {alarm.severity}"
+
+    listing("Misses", [f"{where(p)}  in {p.carrier}" for p in score.misses], verbose)
+    listing("False alarms", [stray(alarm) for alarm in score.alarms], verbose)
+    listing("Misplaced", [f"{where(p)}  found at {r['location']['line']}:{r['location']['column']}"
+                          for p, r in score.misplaced], verbose)
+    listing("Misjudged", [f"{where(p)}  {', '.join(wrong)}: {got}" for p, wrong, got in score.misjudged], verbose)
     if verbose:
-        listing("Reported at info, no token", [f"{a.path}:{a.line}  {a.label}  as {a.family}" for a in score.noise], True)
+        listing("Reported at info, no token", [stray(alarm) for alarm in score.noise], True)
         listing("Named otherwise", sorted({
             f"{p.token.label} ({p.token.family}): {r.get('family')}" for p in score.planted.places
-            for r in p.findings[:1] if not any_match(r, p)}), True)
+            for r in p.findings[:1] if not matches(r.get("family") or "", p.token.names)}), True)
         listing("Coverage", [f"{c.get('path')}  {c.get('status')}: {c.get('reason')}" for c in score.coverage], True)
 
 
-def any_match(record, place):
-    """Whether the record names the family of the token at that place."""
-    from quality.scoring import _matches
-    return _matches(record.get("family") or "", place.token.names)
+def uncovered(planted):
+    """Families of the rule files that no planted token stands for."""
+    globs = {glob for place in planted.places for glob in place.token.names if glob != "*"}
+    slugs = {slug for path in (ROOT / "rules/tokens").glob("*.yaml")
+             for slug in re.findall(r"^  - slug: (\S+)", path.read_text(), re.MULTILINE)}
+    return sorted(slug for slug in slugs if not matches(slug, globs) and slug != "jws")
 
 
 def numbers(score, seconds):
@@ -173,6 +181,8 @@ def main():
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         print(f"seed {options.seed}: {len(planted.places)} places of tokens, {len(planted.decoys)} decoys, "
               f"{len(planted.lines)} files, {size / 1e6:.1f} MB")
+        for slug in uncovered(planted):
+            print(f"not covered: {slug}")
         if options.generate_only:
             return 0
         start = time.monotonic()
@@ -187,6 +197,8 @@ def main():
             **sums, "seed": options.seed, "good_enough": not lacking,
             "families": {name: vars(t) for name, t in sorted(score.families.items())},
             "carriers": {name: vars(t) for name, t in sorted(score.carriers.items())},
+            "classes": {name: {"tokens": row.tokens, **row.right, "all right": row.wholly}
+                        for name, row in sorted(score.classes.items())},
             "decoy_classes": {name: {"planted": p, "reported": r} for name, (p, r) in sorted(score.decoys.items())},
         }, indent=2) + "\n")
     print("\n" + ("good enough" if not lacking else "not good enough: " + "; ".join(lacking)))

@@ -4,6 +4,7 @@ A carrier is a template whose marks are filled: `‹token›` takes the next tok
 `‹new proof›` make one on the spot, the others (`‹time›`, `‹n›`, `‹hex›`, `‹uuid›`, `‹ip›`) are made up.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from quality.mint import HOUR, NOW, dpop_proof, general_jwts, id_token
@@ -21,6 +22,7 @@ class Carrier:
     lines: tuple                # templates, taken in turn
     opaque: bool = False        # names its value, so that a token without a shape can stand here
     home: bool = False          # only for tokens that name it
+    share: int = 1              # how many tokens it gets, compared with others
     head: str = ""
     foot: str = ""
     between: str = "\n"
@@ -154,7 +156,7 @@ CARRIERS = (
         "[‹token›] n=‹n›", "call(‹token›) n=‹n›", "a=‹token›,b=‹n›", "<t>‹token›</t>", "t=‹token›%20x", "k='‹token›'",
         'k="‹token›"', "k=‹token›;path=/", r'"a\n‹token›\nb"', f"‹token›{BIN}[0m", "t=‹token›&u=‹n›", "{‹token›}",
         "‹token›\\", "t=‹token›%22%7D", "‹token›\tx", "(see ‹token›)", r"\"‹token›\"", "|‹token›|",
-    )),
+    ), share=4),
     # --- homes of particular tokens
     Carrier("json document", "captures/signed.json", (
         "‹token›", '{"time":"‹time›","message":‹token›}',
@@ -178,6 +180,10 @@ CARRIERS = (
     Carrier("vault header", "ops/secrets.sh", (
         'curl -H "X-Vault-Token: ‹token›" https://vault.example.com/v1/secret/data/shop', "export VAULT_TOKEN=‹token›",
     ), home=True),
+    Carrier("consul or nomad", "ops/cluster.sh", (
+        'curl -H "X-Consul-Token: ‹token›" http://127.0.0.1:8500/v1/kv/shop', "export CONSUL_HTTP_TOKEN=‹token›",
+        'curl -H "X-Nomad-Token: ‹token›" http://127.0.0.1:4646/v1/jobs', "NOMAD_TOKEN=‹token›",
+    ), home=True),
     Carrier("cookie d", "captures/chat.txt", ("Cookie: b=‹hex›; d=‹token›; lc=‹n›",), home=True),
     Carrier("google credentials", "config/application_default_credentials.json", (
         '{"client_id":"‹n›.apps.googleusercontent.com","refresh_token":"‹token›","type":"authorized_user"}',
@@ -189,7 +195,8 @@ CARRIERS = (
     Carrier("authorization raw", "logs/admin.log", ("‹time› authorization: ‹token› GET /api/v1/users",), home=True),
     Carrier("web address", "ops/notify.sh", ("curl -d @message https://‹token›", "WEBHOOK=https://‹token›"), home=True),
     Carrier("web address query", "logs/downloads.log", (
-        "‹time› GET https://shop.example.com/exports/‹n›.csv?‹token› 200", 'url: "https://shop.example.com/a/‹n›?‹token›"',
+        "‹time› GET https://shop.example.com/exports/‹n›.csv?‹token› 200",
+        'url: "https://shop.example.com/a/‹n›?‹token›"',
     ), home=True),
 )
 
@@ -224,8 +231,10 @@ def plant_tokens(mint, planted):
     naming = [carrier for carrier in general if carrier.opaque]
     _deal([t for t in shaped if not t.carriers], general, waiting, mint.rng)
     _deal(opaque, naming, waiting, mint.rng)
-    for number, token in enumerate(t for t in shaped if t.carriers):
-        waiting[token.carriers[number % len(token.carriers)]].append(token)
+    turns = Counter()
+    for token in (t for t in shaped if t.carriers):
+        waiting[token.carriers[turns[token.carriers] % len(token.carriers)]].append(token)
+        turns[token.carriers] += 1
     for carrier in CARRIERS:
         _plant_carrier(carrier, waiting[carrier.name], mint, planted, fields)
 
@@ -239,6 +248,7 @@ def plant_tokens(mint, planted):
 def _deal(tokens, carriers, waiting, rng):
     """Deals shuffled tokens to the carriers in turn."""
     rng.shuffle(tokens)
+    carriers = [carrier for carrier in carriers for _ in range(carrier.share)]
     for number, token in enumerate(tokens):
         waiting[carriers[number % len(carriers)].name].append(token)
 
@@ -305,7 +315,8 @@ def _filler(mint, fields, size):
     """Ordinary log lines."""
     lines = []
     while size > 0:
-        lines.append(f"{fields('time')} INFO worker-{fields('nn')} order {fields('n')} accepted, trace={fields('hex')}\n")
+        time, worker, order = fields("time"), fields("nn"), fields("n")
+        lines.append(f"{time} INFO worker-{worker} order {order} accepted, trace={fields('hex')}\n")
         size -= len(lines[-1])
     return "".join(lines).encode()
 

@@ -15,12 +15,13 @@ JOSE_START = "ey" "J"
 def plant_decoys(mint, planted):
     """Plants every class of decoys, one file each (texts of several lines get a file of their own)."""
     for label, path, lines in (
-        ("placeholder", "config/app.env", _placeholders(mint)),
+        ("placeholder", "config/app.env", _placeholders()),
         ("shaped placeholder", "config/sample.yaml", _shaped_placeholders()),
         ("masked", "logs/masked.log", _masked(mint)),
         ("wrong checksum", "logs/edited.log", _wrong_checksums(mint)),
         ("published example", "notes/rfcs.md", _published(mint)),
         ("broken jwt", "logs/broken.log", _broken_jwts(mint)),
+        ("signed content", "logs/attestations.log", _signed_content(mint)),
         ("source map", "dist/app.css", _source_maps(mint)),
         ("integrity hash", "index.html", _integrity(mint)),
         ("git sha", "logs/git.log", _git(mint)),
@@ -28,7 +29,7 @@ def plant_decoys(mint, planted):
         ("etag", "captures/responses.http", _etags(mint)),
         ("csrf or pagination", "captures/pages.html", _csrf(mint)),
         ("jwks", "captures/jwks.json", _jwks(mint)),
-        ("method or setting", "src/settings.js", _methods(mint)),
+        ("method or setting", "src/settings.js", _methods()),
         ("code expression", "src/session.ts", _code()),
         ("challenge", "captures/challenges.http", _challenges()),
         ("prose", "notes/auth.md", _prose()),
@@ -59,7 +60,7 @@ def _forms(value):
     ]
 
 
-def _placeholders(mint):
+def _placeholders():
     values = [
         "${TOKEN}", "$ACCESS_TOKEN", "$(cat /run/secrets/token)", "{{ token }}", "{{ .Values.apiToken }}",
         "{access_token}", "<your-token>", "<ACCESS_TOKEN>", "YOUR_ACCESS_TOKEN_HERE", "your-access-token-goes-here",
@@ -68,12 +69,14 @@ def _placeholders(mint):
         "changeme-changeme-changeme", "dummy-token-for-local-development", "REPLACE_ME_WITH_A_REAL_TOKEN", "0" * 40,
         string.ascii_lowercase, "1234567890" * 4, "${{ secrets.API_TOKEN }}", "${input:api-token}",
         "arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders", "ENC[AES256_GCM,data:abc,iv:def,tag:ghi]",
-        "insert-your-bearer-token-here", "test-token-test-token-test", "example-access-token-value", "fake_token_fake_token",
+        "insert-your-bearer-token-here", "test-token-test-token-test", "example-access-token-value",
+        "fake_token_fake_token",
     ]
     for number, value in enumerate(values * 2):
         forms = _forms(value)
         yield forms[(number * 5 + number // len(values)) % len(forms)]
-    del mint
+    yield "X-Consul-Token: 00000000-0000-0000-0000-000000000000"
+    yield "CONSUL_HTTP_TOKEN=00000000-0000-0000-0000-000000000002"
 
 
 def _shaped_placeholders():
@@ -83,10 +86,11 @@ def _shaped_placeholders():
         ("glp" "at-", "your-gitlab-token-here"), ("xo" "xb-", "your-bot-token"),
         ("xo" "xb-", "000000000000-000000000000-" + "x" * 24), ("xo" "xb-", "xxxxxxxxxxxx-xxxxxxxxxxxx-" + "x" * 24),
         ("sk-" "proj-", "x" * 48), ("sk-" "ant-api03-", "x" * 95), ("sk-" "ant-api03-", "your-key-here"),
-        ("np" "m_", "X" * 36), ("np" "m_", "x" * 36), ("hv" "s.", "x" * 24), ("hv" "s.", "YOUR_VAULT_TOKEN_GOES_HERE"),
+        ("np" "m_", "X" * 36), ("np" "m_", "x" * 36), ("hv" "s.", "x" * 24),
+        ("hv" "s.", "YOUR_VAULT_TOKEN_GOES_HERE"),
         ("sk_" "live_", "x" * 24), ("sk_" "test_", "X" * 24), ("AI" "zaSy", "X" * 33), ("AI" "za", "x" * 35),
-        ("da" "pi", "x" * 32), ("da" "pi", "0" * 32), ("h" "f_", "x" * 34), ("h" "f_", "X" * 34), ("py" "pi-", "x" * 60),
-        ("ya" "29.", "x" * 60), (JOSE_START, "hbGciOi..."), (JOSE_START, "x" * 40),
+        ("da" "pi", "x" * 32), ("da" "pi", "0" * 32), ("h" "f_", "x" * 34), ("h" "f_", "X" * 34),
+        ("py" "pi-", "x" * 60), ("ya" "29.", "x" * 60), (JOSE_START, "hbGciOi..."), (JOSE_START, "x" * 40),
     ):
         yield f"token: {prefix}{body}"
 
@@ -185,6 +189,14 @@ def _broken_jwts(mint):
         yield line(f"{b64u(compact({'alg': 256, 'typ': 'JWT'}).encode())}.{body}.{signature}")
 
 
+def _signed_content(mint):
+    """JWS over something that is no JSON object: it proves who signed, and gives nobody access."""
+    for number in range(8):
+        head, _, signature = mint.access("", alg="ES256", typ=None).text.split(".")
+        content = b64u(f"build {number} of cart-service, digest {mint.hex(64)}".encode())
+        yield f"attestation: {head}.{content}.{signature}"
+
+
 def _unparsable(segment, mint):
     """The segment with a character missing, so that its JSON can't be read any more."""
     while True:
@@ -253,13 +265,14 @@ def _jwks(mint):
         yield compact({**mint.public_jwk(kind), "kid": mint.word(20), "use": "sig"}) + ","
 
 
-def _methods(mint):
+def _methods():
     yield from (
         "const value = hv" "s.methodNameThatIsRatherLongIndeed(argument);",
         "hv" "s.renderVirtualScrollContainer(items, offset);", "hv" "s.getElementByIdentifierAndValue(id);",
         "hv" "b.broadcastMessageToEveryConnectedClientInTheCurrentRoom(payload);",
         "s.computeAccessTokenExpiryFor(session);", "b.serializeTokenCacheEntries(cache);",
-        "process.env.np" "m_config_registry_authentication_type_name", "np" "m_package_config_server_listen_address_and_port",
+        "process.env.np" "m_config_registry_authentication_type_name",
+        "np" "m_package_config_server_listen_address_and_port",
         "np" "m_lifecycle_script_for_the_current_package_name", "export np" "m_config_cache_directory_for_the_build=1",
         "h" "f_model_checkpoint_conversion_script_v", "h" "f_tokenizer_configuration_for_the_base_model",
         "h" "f_datasetConfigurationWithDefaultValues()", ".sk-" "circle-fade-dot { animation: none }",
@@ -270,57 +283,86 @@ def _methods(mint):
         "eyJoin(left, right).select.from.where", "ey" "Jury.verdict.pending",
         "xo" "xb-channel-header-container", "api" "_org_chart_with_departments_and_teams",
     )
-    del mint
 
 
 def _code():
-    yield from (
-        "access_token: response.data.accessToken,", "token = tokenizer.next_token_value",
-        "const accessToken = await getAccessTokenSilently(options);", 'headers.Authorization = "Bearer " + accessToken;',
-        "Authorization: `Bearer ${session.accessToken}`,", "authorization: Bearer $ACCESS_TOKEN",
-        "token: process.env.GITHUB_TOKEN,", 'token = os.environ["SERVICE_API_TOKEN"]',
-        "self.refresh_token = refresh_token_from_storage", "refreshToken: tokens.refreshToken ?? previousRefreshToken,",
-        'headers["X-Auth-Token"] = request.headers["X-Auth-Token"]', "PRIVATE-TOKEN: $GITLAB_API_TOKEN",
-        "url = `${base}?access_token=${encodeURIComponent(token)}`;", "access_token=AccessTokenProvider.currentValue()",
-        'req.Header.Set("Authorization", "Bearer "+cfg.AccessToken)', "const id_token = params.get('id_token');",
-        'Authorization: "Bearer " + localStorage.getItem("accessToken")', "if (token === undefined) return refreshToken;",
-        'String header = "Bearer " + tokenService.getAccessToken();', "expect(token).toEqual(expectedAccessTokenValue);",
-        "token_endpoint_auth_method: private_key_jwt", "oauth.refresh_token = yield call(fetchRefreshToken, user)",
-        "access_token = models.CharField(max_length=255)", 'access_token: z.string().min(20),', "token: string | undefined;",
-        "bearer_token = config.get('bearer_token') or default_bearer_token", "let token = lexer.nextTokenOrEndOfInput();",
-        "#define TOKEN_BEARER_AUTHENTICATION_SCHEME_NAME", "token_count=4096 max_tokens=8192 tokens_per_second=71",
-        'auth_token = hashlib.sha256(user_identifier).hexdigest()', "secret_token = SecretStr(load_from_keyring())",
-        "req.headers.authorization.replace('Bearer ', '')", "const [scheme, token] = authorization.split(' ');",
-        'Authorization = "Bearer {}".format(self._access_token)', "f'Bearer {self.credentials.access_token}'",
-        'r"Bearer\\s+([A-Za-z0-9\\-._~+/]+=*)"', 'vaultToken := os.Getenv("VAULT_TOKEN")', "X-Vault-Token: ${VAULT_TOKEN}",
-        "@RequestHeader(\"X-Auth-Token\") String authenticationToken", "access_token: !vault orders/token",
-    )
+    yield from r'''
+access_token: response.data.accessToken,
+token = tokenizer.next_token_value
+const accessToken = await getAccessTokenSilently(options);
+headers.Authorization = "Bearer " + accessToken;
+Authorization: `Bearer ${session.accessToken}`,
+authorization: Bearer $ACCESS_TOKEN
+token: process.env.GITHUB_TOKEN,
+token = os.environ["SERVICE_API_TOKEN"]
+self.refresh_token = refresh_token_from_storage
+refreshToken: tokens.refreshToken ?? previousRefreshToken,
+headers["X-Auth-Token"] = request.headers["X-Auth-Token"]
+PRIVATE-TOKEN: $GITLAB_API_TOKEN
+url = `${base}?access_token=${encodeURIComponent(token)}`;
+access_token=AccessTokenProvider.currentValue()
+req.Header.Set("Authorization", "Bearer "+cfg.AccessToken)
+const id_token = params.get('id_token');
+Authorization: "Bearer " + localStorage.getItem("accessToken")
+if (token === undefined) return refreshToken;
+String header = "Bearer " + tokenService.getAccessToken();
+expect(token).toEqual(expectedAccessTokenValue);
+token_endpoint_auth_method: private_key_jwt
+oauth.refresh_token = yield call(fetchRefreshToken, user)
+access_token = models.CharField(max_length=255)
+access_token: z.string().min(20),
+token: string | undefined;
+bearer_token = config.get('bearer_token') or default_bearer_token
+let token = lexer.nextTokenOrEndOfInput();
+#define TOKEN_BEARER_AUTHENTICATION_SCHEME_NAME
+token_count=4096 max_tokens=8192 tokens_per_second=71
+auth_token = hashlib.sha256(user_identifier).hexdigest()
+secret_token = SecretStr(load_from_keyring())
+req.headers.authorization.replace('Bearer ', '')
+const [scheme, token] = authorization.split(' ');
+Authorization = "Bearer {}".format(self._access_token)
+f'Bearer {self.credentials.access_token}'
+r"Bearer\s+([A-Za-z0-9\-._~+/]+=*)"
+vaultToken := os.Getenv("VAULT_TOKEN")
+X-Vault-Token: ${VAULT_TOKEN}
+@RequestHeader("X-Auth-Token") String authenticationToken
+access_token: !vault orders/token
+'''.strip().splitlines()
 
 
 def _challenges():
-    yield from (
-        'WWW-Authenticate: Bearer realm="x"', 'WWW-Authenticate: Bearer realm="orders", error="invalid_token"',
-        'www-authenticate: Bearer error="invalid_token", error_description="The access token expired"',
-        'WWW-Authenticate: Bearer authorization_uri="https://login.example.com/authorize", resource_id="orders"',
-        'WWW-Authenticate: DPoP algs="ES256 PS256"', 'WWW-Authenticate: Bearer realm="https://auth.example.com/token"',
-        'WWW-Authenticate: Bearer resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"',
-        "{\"token_type\":\"Bearer\",\"scope\":\"orders.read\"}", "token_types_supported: Bearer DPoP",
-        "Proxy-Authenticate: Bearer scope=\"repository:shop:pull\"",
-    )
+    yield from r'''
+WWW-Authenticate: Bearer realm="x"
+WWW-Authenticate: Bearer realm="orders", error="invalid_token"
+www-authenticate: Bearer error="invalid_token", error_description="The access token expired"
+WWW-Authenticate: Bearer authorization_uri="https://login.example.com/authorize", resource_id="orders"
+WWW-Authenticate: DPoP algs="ES256 PS256"
+WWW-Authenticate: Bearer realm="https://auth.example.com/token"
+WWW-Authenticate: Bearer resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"
+{"token_type":"Bearer","scope":"orders.read"}
+token_types_supported: Bearer DPoP
+Proxy-Authenticate: Bearer scope="repository:shop:pull"
+'''.strip().splitlines()
 
 
 def _prose():
-    yield from (
-        "The bearer token is sent in the Authorization header of every request.", "Authorization: Bearer <token>",
-        "Send `Authorization: Bearer` followed by the access-token-of-the-session.", "Tokens expire after 3600 seconds.",
-        "Anyone who holds a bearer token can use it; a sender-constrained token needs the key as well.",
-        "A bearer authentication-scheme-for-http-services is described in RFC 6750.", "Set `API_TOKEN` before the start.",
-        "The token: a string that stands for the authorization of a client.", "Bearer: see glossary/authentication-terms",
-        "Use the X-Auth-Token header, the PRIVATE-TOKEN header or the access_token parameter.",
-        "We replaced `?access_token=...` by a header, so that it does not end up in logs.",
-        "A JSON Web Token has three parts: header.payload.signature", "Token rotation/refresh-token-reuse-detection is on.",
-        "The bearer of this letter is entitled to collect the parcel.", "token = the smallest unit of the grammar",
-    )
+    yield from r'''
+The bearer token is sent in the Authorization header of every request.
+Authorization: Bearer <token>
+Send `Authorization: Bearer` followed by the access-token-of-the-session.
+Tokens expire after 3600 seconds.
+Anyone who holds a bearer token can use it; a sender-constrained token needs the key as well.
+A bearer authentication-scheme-for-http-services is described in RFC 6750.
+Set `API_TOKEN` before the start.
+The token: a string that stands for the authorization of a client.
+Bearer: see glossary/authentication-terms
+Use the X-Auth-Token header, the PRIVATE-TOKEN header or the access_token parameter.
+We replaced `?access_token=...` by a header, so that it does not end up in logs.
+A JSON Web Token has three parts: header.payload.signature
+Token rotation/refresh-token-reuse-detection is on.
+The bearer of this letter is entitled to collect the parcel.
+token = the smallest unit of the grammar
+'''.strip().splitlines()
 
 
 def _lock_lines(mint):
@@ -357,17 +399,26 @@ def _svg(mint):
 
 
 def _i18n():
-    texts = {
-        "token": "Bitte Token eingeben", "access_token": "Zugriffstoken ist abgelaufen", "auth_token": "Anmeldemerkmal",
-        "refresh_token": "Erneuerungstoken anfordern", "bearer": "Inhaber des Tokens", "token.hint": "Mindestens-32-Zeichen",
-        "secret": "Geheimnis-bitte-sicher-aufbewahren", "apiToken": "API-Token-hier-einfuegen", "id_token": "Ausweistoken",
-        "token_invalid": "Der-eingegebene-Token-ist-ungueltig", "accessToken": "Zugriffstoken-erfolgreich-erneuert",
-        "password_token": "Kennwort-zuruecksetzen-und-bestaetigen", "tokenExpired": "Ihre Sitzung ist abgelaufen",
-        "private_token": "Privates/Token/der/Gruppe", "auth": "Anmeldung_mit_zweitem_Faktor", "csrf_token": "Formularschutz",
-        "bearer_token": "Tokeninhaberbescheinigungsverfahren", "session_token": "Sitzungskennzeichen-abgelaufen",
-    }
-    for name, text in texts.items():
-        yield f'  "{name}": "{text}",'
+    yield from r'''
+  "token": "Bitte Token eingeben",
+  "access_token": "Zugriffstoken ist abgelaufen",
+  "auth_token": "Anmeldemerkmal",
+  "refresh_token": "Erneuerungstoken anfordern",
+  "bearer": "Inhaber des Tokens",
+  "token.hint": "Mindestens-32-Zeichen",
+  "secret": "Geheimnis-bitte-sicher-aufbewahren",
+  "apiToken": "API-Token-hier-einfuegen",
+  "id_token": "Ausweistoken",
+  "token_invalid": "Der-eingegebene-Token-ist-ungueltig",
+  "accessToken": "Zugriffstoken-erfolgreich-erneuert",
+  "password_token": "Kennwort-zuruecksetzen-und-bestaetigen",
+  "tokenExpired": "Ihre Sitzung ist abgelaufen",
+  "private_token": "Privates/Token/der/Gruppe",
+  "auth": "Anmeldung_mit_zweitem_Faktor",
+  "csrf_token": "Formularschutz",
+  "bearer_token": "Tokeninhaberbescheinigungsverfahren",
+  "session_token": "Sitzungskennzeichen-abgelaufen",
+'''.strip('\n').splitlines()
 
 
 def _public_ids(mint):

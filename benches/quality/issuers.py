@@ -50,6 +50,14 @@ def _entra_v1(mint, start):
         "uti": mint.word(22), "ver": "1.0"}, {"nonce": mint.word(43), "kid": mint.word(27)}, 5100, "none")
 
 
+def _entra_id(mint, start):
+    tenant = mint.uuid()
+    return ("entra-id", {
+        "aud": mint.uuid(), "iss": f"https://login.microsoftonline.com/{tenant}/v2.0", "nbf": start, "name": "Robin",
+        "nonce": mint.word(20), "oid": mint.uuid(), "sub": mint.word(43), "tid": tenant, "uti": mint.word(22),
+        "ver": "2.0"}, {"kid": mint.word(27)}, HOUR, "none")
+
+
 def _cognito(use):
     def make(mint, start):
         common = {"sub": mint.uuid(), "iss": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_"
@@ -93,7 +101,8 @@ def _github_oidc(mint, start):
 
 def _github_runtime(mint, start):
     return ("github-actions-runtime", {
-        "nameid": mint.uuid(), "scp": f"Actions.Results:{mint.uuid()}:{mint.uuid()}", "ac": "[]", "orch_id": mint.uuid(),
+        "nameid": mint.uuid(), "scp": f"Actions.Results:{mint.uuid()}:{mint.uuid()}", "ac": "[]",
+        "orch_id": mint.uuid(),
         "iss": "https://vstoken.actions.githubusercontent.com", "aud": "https://vstoken.actions.githubusercontent.com",
         "nbf": start}, {"kid": mint.word(40)}, 6 * HOUR, "none")
 
@@ -133,8 +142,8 @@ def _k8s_bound(extended):
 
 
 _PROFILES = {
-    "entra v2": _entra, "entra v1": _entra_v1, "cognito access": _cognito("access"), "cognito id": _cognito("id"),
-    "okta": _okta, "auth0": _auth0, "keycloak access": _keycloak("Bearer", 300, "RS256"),
+    "entra v2": _entra, "entra v1": _entra_v1, "entra id": _entra_id, "cognito access": _cognito("access"),
+    "cognito id": _cognito("id"), "okta": _okta, "auth0": _auth0, "keycloak access": _keycloak("Bearer", 300, "RS256"),
     "keycloak refresh": _keycloak("Refresh", 1800, "HS512"), "keycloak offline": _keycloak("Offline", None, "HS512"),
     "github oidc": _github_oidc, "github runtime": _github_runtime, "gitlab oidc": _gitlab_oidc,
     "supabase anon": _supabase("anon"), "supabase service": _supabase("service_role"), "svid": _svid,
@@ -229,6 +238,7 @@ def prefixed(mint):
         ("salesforce-session", "salesforce*", (),
          lambda: "00" "D" + c(BASE62, 12) + "!A" "Q" + c(BASE62 + "._", 93) + c(BASE62, 1)),
         ("salesforce-refresh", "salesforce*", (), lambda: "5Aep" "861" + c(BASE62 + "._", 70) + c(BASE62, 9)),
+        ("consul-nomad-token", "consul-nomad-token", ("consul or nomad",), m.uuid),
         ("entra-client-secret", "entra-client-secret", (),
          lambda: c(BASE62, 3) + c(string.digits, 1) + "Q" "~" + c(BASE62 + "_.-~", 33) + c(BASE62, 1)),
     ]
@@ -240,8 +250,8 @@ def prefixed(mint):
     for _ in range(3):
         text = "acme-" + m.gitlab_routable("glp" "at-")
         yield Token(text, "gitlab instance prefix", "gitlab-pat", ("gitlab-pat",), after=5, start_only=True)
-        yield Token("SS" "WS 00" + m.word(40), "okta-ssws", "okta-ssws", ("okta-ssws",), carriers=("authorization raw",),
-                    after=5, start_only=True)
+        yield Token("SS" "WS 00" + m.word(40), "okta-ssws", "okta-ssws", ("okta-ssws",),
+                    carriers=("authorization raw",), after=5, start_only=True)
         yield Token("s." + c(BASE62, 21) + "aZ7", "vault legacy", "vault-legacy", carriers=("vault header",))
         place = f"{c(UPPER36, 9)}/B{c(UPPER36, 9)}/{c(BASE62, 24)}"
         yield Token("hooks.slack" ".com/services/T" + place, "slack-webhook", "slack-webhook", ("slack*",),

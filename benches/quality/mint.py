@@ -297,7 +297,7 @@ class Mint:
             lambda: self.hex(self.rng.choice([40, 64])),
             lambda: f"{self.chars(BASE62, 24)}.{self.word(27)}",
         ])()
-        return Token(text, "opaque", "opaque bearer", verdict=None)
+        return Token(text, "opaque", "opaque bearer", ("opaque*",))
 
 
 def general_jwts(mint):

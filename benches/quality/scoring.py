@@ -80,6 +80,10 @@ class Score:
         self.unbound_called_bound, self.live_called_expired = [], []
         self.coverage = [r for r in records if r.get("type") == "coverage"]
         self.printed = sum(p.token.text.encode() in raw_output for p in planted.places if len(p.token.text) >= 20)
+        for place in planted.places:
+            place.findings, place.misplaced, place.related = [], [], []
+        for decoy in planted.decoys:
+            decoy.alarms = []
         self._places = _by_path(planted.places)
         self._decoys = _by_path(planted.decoys)
         for record in records:
@@ -139,7 +143,7 @@ class Score:
         patterns = {place.token.family: place.token.names for place in self.planted.places}
         for alarm in self.alarms:
             owner = next((name for name, globs in patterns.items()
-                          if globs != ("*",) and _matches(alarm.family, globs)), f"({alarm.family})")
+                          if globs != ("*",) and matches(alarm.family, globs)), f"({alarm.family})")
             self.families[owner].alarms += 1
 
     def _count_place(self, place):
@@ -165,7 +169,7 @@ class Score:
         if record is None:
             self.misses.append(place)
             return
-        named = _matches(record.get("family") or "", token.names)
+        named = matches(record.get("family") or "", token.names)
         family.named += named
         carrier.named += named
         if token.verdict:
@@ -230,7 +234,8 @@ def _expiry_right(want, got):
     return int(when.timestamp()) == want.expires
 
 
-def _matches(family, globs):
+def matches(family, globs):
+    """Whether a family's slug fits one of the patterns."""
     return any(fnmatch.fnmatchcase(family, glob) for glob in globs)
 
 

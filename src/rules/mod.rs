@@ -3,12 +3,14 @@
 
 mod check;
 mod family;
+mod page;
 mod reader;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 pub use check::Check;
+pub use page::Page;
 pub use family::{
     AnchorAt, Bindable, Checksum, Decoder, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload, Predicates,
     Reach, Role,

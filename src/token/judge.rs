@@ -581,8 +581,13 @@ mod tests {
         use super::super::*;
         use proptest::prelude::*;
 
+        fn catalogue() -> &'static Catalogue {
+            static CATALOGUE: std::sync::OnceLock<Catalogue> = std::sync::OnceLock::new();
+            CATALOGUE.get_or_init(|| Catalogue::embedded().unwrap_or_else(|e| panic!("{e}")))
+        }
+
         fn case(binding: Binding, expires: Time, issued: Time) -> Facts {
-            let catalogue = Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"));
+            let catalogue = catalogue();
             let (index, _) = catalogue.family("jwt-access").expect("a family");
             let mut facts = Facts::opaque(index as u16, Kind::Jwt, Confidence::High);
             facts.signature = Signature::Fits;
@@ -591,7 +596,6 @@ mod tests {
         }
 
         fn judged(facts: &Facts, now: i64) -> Verdict {
-            let catalogue = Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"));
             let case = Case {
                 facts,
                 place_faults: Faults::default(),
@@ -599,7 +603,7 @@ mod tests {
                 issuer_mints_id_tokens: false,
                 carrier: Carrier::Bare,
             };
-            judge(&case, &catalogue, &Policy::default(), now, &str::to_owned).expect("a verdict")
+            judge(&case, catalogue(), &Policy::default(), now, &str::to_owned).expect("a verdict")
         }
 
         #[test]

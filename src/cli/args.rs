@@ -1,0 +1,145 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::finding::Severity;
+
+/// Finds leaked tokens, decodes them and says which of them somebody else could replay.
+#[derive(Debug, Parser)]
+#[command(name = "keybound", version, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Scan files and folders for leaked tokens
+    Scan(ScanArgs),
+    /// Decode and judge one token
+    Inspect(InspectArgs),
+    /// Print the page of a rule or token family
+    Explain(ExplainArgs),
+    /// List the rules, or check rule files against their own samples
+    Rules(RulesArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong usage or unreadable input, \
+3 nothing was scanned, 130 interrupted.")]
+pub(super) struct ScanArgs {
+    /// Files and folders; `-` reads standard input
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Report format, with a file to write it to: pretty, json, jsonl, sarif; may be given several times
+    #[arg(long, value_name = "FMT[=FILE]", default_value = "pretty")]
+    pub(super) format: Vec<String>,
+    /// The lowest severity that makes the exit code 1
+    #[arg(long, value_name = "SEVERITY", value_parser = severity, default_value = "low")]
+    pub(super) fail_on: Severity,
+    /// Exit with 0 whatever is found
+    #[arg(long)]
+    pub(super) exit_zero: bool,
+    /// The lowest severity that the pretty report lists
+    #[arg(long, value_name = "SEVERITY", value_parser = severity, default_value = "low")]
+    pub(super) show: Severity,
+    /// The time to judge by, for reproducible audits
+    #[arg(long, value_name = "RFC3339")]
+    pub(super) now: Option<jiff::Timestamp>,
+    /// Configuration file (else keybound.toml or .github/keybound.toml, from the scanned folder upwards)
+    #[arg(long, value_name = "FILE", conflicts_with = "no_config")]
+    pub(super) config: Option<PathBuf>,
+    /// Read no configuration file
+    #[arg(long)]
+    pub(super) no_config: bool,
+    /// Folder with further token families (*.yaml)
+    #[arg(long, value_name = "DIR")]
+    pub(super) rules: Vec<PathBuf>,
+    /// Also read what .gitignore leaves out
+    #[arg(long)]
+    pub(super) no_ignore: bool,
+    /// Number of threads (default: one a processor)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(super) threads: Option<u16>,
+    /// When to colour the output
+    #[arg(long, value_enum, default_value_t = When::Auto)]
+    pub(super) color: When,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct InspectArgs {
+    /// The token; `-` or nothing reads it from standard input, which keeps it out of the shell history
+    #[arg(default_value = "-", value_name = "TOKEN", hide_default_value = true)]
+    pub(super) token: String,
+    /// Print the record as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The time to judge by
+    #[arg(long, value_name = "RFC3339")]
+    pub(super) now: Option<jiff::Timestamp>,
+    /// Folder with further token families (*.yaml)
+    #[arg(long, value_name = "DIR")]
+    pub(super) rules: Vec<PathBuf>,
+    /// When to colour the output
+    #[arg(long, value_enum, default_value_t = When::Auto)]
+    pub(super) color: When,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExplainArgs {
+    /// The rule or family, such as jwt-unbound
+    #[arg(value_name = "RULE")]
+    pub(super) rule: String,
+    /// Print Markdown
+    #[arg(long)]
+    pub(super) markdown: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RulesArgs {
+    #[command(subcommand)]
+    pub(super) command: RulesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RulesCommand {
+    /// List all rules and token families
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check token family files against their own hits and misses (default: the built-in ones)
+    Check {
+        /// Files, or folders of *.yaml
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<When> for anstream::ColorChoice {
+    fn from(when: When) -> Self {
+        match when {
+            When::Auto => Self::Auto,
+            When::Always => Self::Always,
+            When::Never => Self::Never,
+        }
+    }
+}
+
+fn severity(word: &str) -> Result<Severity, String> {
+    Severity::from_word(word).ok_or_else(|| "one of critical, high, medium, low, info".to_owned())
+}

@@ -1,0 +1,70 @@
+//! Reports: one file a format. A report gets the outcome of a scan and a writer; what it prints has been made safe
+//! before it gets here.
+
+pub mod json;
+pub mod pretty;
+pub mod sarif;
+
+use std::io::{self, Write};
+
+use crate::finding::{Finding, Severity};
+use crate::policy::Policy;
+use crate::scan::Outcome;
+use crate::token::scanner::Engine;
+
+/// The name of the record's schema.
+pub const SCHEMA: &str = "keybound/v1";
+
+/// What a report is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// The outcome of the scan.
+    pub outcome: &'a Outcome,
+    /// The families it was made with.
+    pub engine: &'a Engine,
+    /// The policy it was judged by.
+    pub policy: &'a Policy,
+    /// The clock it was judged by, seconds since 1970.
+    pub now: i64,
+    /// How long it took; `None` where the report is to be the same every time.
+    pub elapsed_ms: Option<u128>,
+}
+
+impl<'a> Report<'a> {
+    /// The findings, worst first.
+    pub fn findings(&self) -> impl Iterator<Item = Finding> + 'a {
+        self.outcome.findings(self.engine, self.policy)
+    }
+}
+
+/// A format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Pretty,
+    /// One JSON object.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// SARIF 2.1.0.
+    Sarif,
+}
+
+impl Format {
+    /// All formats with their words.
+    pub const ALL: [(&'static str, Self); 4] =
+        [("pretty", Self::Pretty), ("json", Self::Json), ("jsonl", Self::Jsonl), ("sarif", Self::Sarif)];
+}
+
+/// Writes a report.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(format: Format, report: &Report<'_>, show: Severity, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Pretty => pretty::write(report, show, out),
+        Format::Json => json::write(report, out),
+        Format::Jsonl => json::write_lines(report, out),
+        Format::Sarif => sarif::write(report, out),
+    }
+}

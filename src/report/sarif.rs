@@ -1,0 +1,203 @@
+//! SARIF 2.1.0 as GitHub code scanning takes it: one security severity a rule id (so the severity is part of the id), no
+//! snippets, fingerprints, rule pages as help, what was not examined as notifications.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::Report;
+use crate::finding::{Confidence, Finding, Severity, Status};
+use crate::rules::Catalogue;
+
+/// GitHub takes at most this many results of a run.
+const MAX_RESULTS: usize = 25_000;
+/// And shows this many locations of a result.
+const MAX_RELATED: usize = 100;
+/// Limit of the two descriptions of a rule, in characters.
+const MAX_DESCRIPTION: usize = 1_000;
+
+pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let catalogue = &report.engine.catalogue;
+    let mut rules: BTreeMap<(String, Severity), usize> = BTreeMap::new();
+    let mut descriptors = Vec::new();
+    let mut results = Vec::new();
+    for finding in report.findings().take(MAX_RESULTS) {
+        let next = descriptors.len();
+        let index = *rules.entry((finding.rule.clone(), finding.severity)).or_insert(next);
+        if index == next {
+            descriptors.push(descriptor(catalogue, &finding));
+        }
+        results.push(result(&finding, index));
+    }
+    let mut notifications: Vec<Value> = report
+        .outcome
+        .coverage
+        .iter()
+        .map(|row| {
+            let level = if row.status == Status::Examined { "note" } else { "warning" };
+            json!({
+                "level": level,
+                "message": {"text": format!("{}: {}", row.path, row.reason)},
+                "locations": [{"physicalLocation": {"artifactLocation": artifact(&row.path)}}],
+            })
+        })
+        .collect();
+    if report.outcome.len() > MAX_RESULTS {
+        let text = format!("{} further findings, none graver than those listed, are left out", report.outcome.len() - MAX_RESULTS);
+        notifications.push(json!({"level": "warning", "message": {"text": text}}));
+    }
+    let now = jiff::Timestamp::from_second(report.now).map(|at| at.to_string()).unwrap_or_default();
+    let log = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "keybound",
+                "version": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "informationUri": env!("CARGO_PKG_REPOSITORY"),
+                "rules": descriptors,
+            }},
+            "invocations": [{
+                "executionSuccessful": !report.outcome.summary.partial,
+                "toolExecutionNotifications": notifications,
+                "properties": {"now": now},
+            }],
+            "results": results,
+        }],
+    });
+    serde_json::to_writer_pretty(&mut *out, &log)?;
+    out.write_all(b"\n")
+}
+
+/// A rule id holds its severity, since GitHub reads the severity from the rule.
+fn rule_id(finding: &Finding) -> String {
+    format!("{}/{}", finding.rule, finding.severity.word())
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical | Severity::High => "error",
+        Severity::Medium => "warning",
+        Severity::Low | Severity::Info => "note",
+    }
+}
+
+fn descriptor(catalogue: &Catalogue, finding: &Finding) -> Value {
+    let page = catalogue.page(&finding.rule);
+    let title = page.as_ref().map_or_else(|| finding.rule.clone(), |page| page.title.clone());
+    let description = page.as_ref().map_or_else(|| title.clone(), |page| page.why.clone());
+    let mut tags = vec!["security".to_owned(), "token".to_owned()];
+    tags.extend(page.iter().flat_map(|page| &page.cwe).map(|id| format!("external/cwe/cwe-{id}")));
+    let mut properties = json!({
+        "tags": tags.into_iter().take(20).collect::<Vec<_>>(),
+        "precision": match finding.confidence {
+            Confidence::High => "very-high",
+            Confidence::Medium => "high",
+            Confidence::Low => "medium",
+        },
+    });
+    let score = match finding.severity {
+        Severity::Critical => Some("9.5"),
+        Severity::High => Some("8.0"),
+        Severity::Medium => Some("5.5"),
+        Severity::Low => Some("3.0"),
+        Severity::Info => None,
+    };
+    if let Some(score) = score {
+        properties["security-severity"] = score.into();
+    }
+    json!({
+        "id": rule_id(finding),
+        "name": finding.rule,
+        "shortDescription": {"text": cut(&title)},
+        "fullDescription": {"text": cut(&description)},
+        "help": {
+            "text": page.as_ref().map_or_else(|| title.clone(), |page| page.plain()),
+            "markdown": page.as_ref().map_or_else(|| title.clone(), |page| page.markdown()),
+        },
+        "defaultConfiguration": {"level": level(finding.severity)},
+        "properties": properties,
+    })
+}
+
+fn cut(text: &str) -> String {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if flat.chars().count() <= MAX_DESCRIPTION {
+        return flat;
+    }
+    flat.chars().take(MAX_DESCRIPTION).chain(['…']).collect()
+}
+
+fn result(finding: &Finding, rule_index: usize) -> Value {
+    let place = &finding.location;
+    let mut text = format!("{} Why: {}. Fix: {}", finding.message, finding.because.join("; "), finding.fix);
+    if finding.occurrences > 1 {
+        text += &format!(" Seen {} times.", finding.occurrences);
+    }
+    let related: Vec<Value> = finding
+        .related
+        .iter()
+        .take(MAX_RELATED)
+        .enumerate()
+        .map(|(id, related)| {
+            json!({
+                "id": id + 1,
+                "message": {"text": related.message},
+                "physicalLocation": {
+                    "artifactLocation": artifact(&related.path),
+                    "region": {"startLine": related.line, "startColumn": related.column},
+                },
+            })
+        })
+        .collect();
+    let fingerprint = finding.token.as_ref().map(|t| t.fingerprint.clone()).unwrap_or_default();
+    json!({
+        "ruleId": rule_id(finding),
+        "ruleIndex": rule_index,
+        "level": level(finding.severity),
+        "message": {"text": text},
+        "locations": [{
+            "physicalLocation": {
+                "artifactLocation": artifact(&place.path),
+                "region": {
+                    "startLine": place.line,
+                    "startColumn": place.column,
+                    "endLine": place.end_line,
+                    "endColumn": place.end_column,
+                    "byteOffset": place.byte_start,
+                    "byteLength": place.byte_end - place.byte_start,
+                },
+            },
+        }],
+        "relatedLocations": related,
+        // The token, not its line: the alert stays the same one when lines move.
+        "partialFingerprints": {"keyboundToken/v1": fingerprint},
+        "occurrenceCount": finding.occurrences,
+        "properties": {
+            "severity": finding.severity.word(),
+            "confidence": finding.confidence.word(),
+            "family": finding.family,
+            "faults": finding.faults,
+            "carrier": finding.carrier,
+            "token": finding.token,
+        },
+    })
+}
+
+/// A path as a URI reference.
+fn artifact(path: &str) -> Value {
+    let mut uri = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => uri.push(char::from(byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    if path.starts_with('/') {
+        json!({"uri": format!("file://{uri}")})
+    } else {
+        json!({"uri": uri, "uriBaseId": "%SRCROOT%"})
+    }
+}

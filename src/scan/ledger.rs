@@ -1,0 +1,149 @@
+//! The ledger: one entry a token, however often and wherever it is seen. What it holds does not depend on the order in
+//! which threads bring it: counts add up, faults unite, and of the places the smallest are kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::secret::Fingerprint;
+use crate::source::stream::{PLACES, PartEnd, PartPlace};
+use crate::token::carrier::Carrier;
+use crate::token::facts::Facts;
+use crate::token::fault::Faults;
+use crate::token::scanner::Token;
+
+/// How many files of a token are kept.
+const FILES: usize = 12;
+/// How many locks the entries are spread over.
+const SHARDS: usize = 16;
+
+/// A place of a token.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The file's name in reports.
+    pub path: Arc<str>,
+    /// Which part of the file.
+    pub part: u32,
+    /// Where in the part.
+    pub at: PartPlace,
+    /// What carries it there.
+    pub carrier: Carrier,
+}
+
+/// Everything known of a token.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// What it says.
+    pub facts: Facts,
+    /// Where it was published, if everybody knows it.
+    pub published: Option<&'static str>,
+    /// What is wrong with it at its places.
+    pub faults: Faults,
+    /// How often it was seen.
+    pub occurrences: u64,
+    /// Its first places, by file and offset.
+    pub places: Vec<Place>,
+    /// It was also seen in a file that is no test, example or documentation.
+    pub in_earnest: bool,
+}
+
+/// What a unit saw of one token.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// How often.
+    pub occurrences: u64,
+    /// What is wrong with it at its places.
+    pub faults: Faults,
+    /// Its first places in the unit, with what carries it there.
+    pub places: Vec<(PartPlace, Carrier)>,
+}
+
+/// The tokens of a scan.
+#[derive(Debug)]
+pub struct Ledger {
+    shards: Vec<Mutex<HashMap<Fingerprint, Entry>>>,
+    /// Of files that were read in parts: what each part gave.
+    parts: Mutex<BTreeMap<Arc<str>, Vec<PartEnd>>>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), parts: Mutex::default() }
+    }
+}
+
+impl Ledger {
+    /// Adds what a unit saw: `seen` runs parallel to `tokens`.
+    pub fn add(&self, path: &Arc<str>, part: u32, sample: bool, tokens: &[Token], seen: &[Seen]) {
+        for (token, seen) in tokens.iter().zip(seen) {
+            let shard = &self.shards[usize::from(token.fingerprint.0[0]) % SHARDS];
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let entry = shard.entry(token.fingerprint).or_insert_with(|| Entry {
+                fingerprint: token.fingerprint,
+                facts: token.facts.clone(),
+                published: token.published,
+                faults: Faults::default(),
+                occurrences: 0,
+                places: Vec::new(),
+                in_earnest: false,
+            });
+            entry.occurrences += seen.occurrences;
+            entry.faults = entry.faults.union(seen.faults);
+            entry.in_earnest |= !sample;
+            // Two units may have read different things beside one token, or tried its signature or not.
+            entry.facts.faults = entry.facts.faults.union(token.facts.faults);
+            entry.facts.lifetime = entry.facts.lifetime.max(token.facts.lifetime);
+            entry.facts.harmless &= token.facts.harmless;
+            if token.facts.family != entry.facts.family {
+                // Named differently at two places: the name that the smaller index has, whoever came first.
+                entry.facts.family = entry.facts.family.min(token.facts.family);
+            }
+            let places = seen.places.iter().map(|(at, carrier)| Place {
+                path: path.clone(),
+                part,
+                at: *at,
+                carrier: *carrier,
+            });
+            for place in places {
+                entry.keep(place);
+            }
+        }
+    }
+
+    /// Notes how the parts of a file ended, in order; needed for the lines of what stands in them.
+    pub fn file_in_parts(&self, path: &Arc<str>, ends: Vec<PartEnd>) {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), ends);
+    }
+
+    /// All entries, in no particular order, and the parts of files.
+    pub fn close(self) -> (Vec<Entry>, BTreeMap<Arc<str>, Vec<PartEnd>>) {
+        let mut entries = Vec::new();
+        for shard in self.shards {
+            entries.extend(shard.into_inner().unwrap_or_else(PoisonError::into_inner).into_values());
+        }
+        (entries, self.parts.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Entry {
+    /// Keeps a place if it is among the first few of its file and its file among the first few of all.
+    fn keep(&mut self, place: Place) {
+        let key = |p: &Place| (p.path.clone(), p.at.start);
+        let Err(at) = self.places.binary_search_by_key(&key(&place), key) else { return };
+        let path = place.path.clone();
+        self.places.insert(at, place);
+        let first = self.places.partition_point(|p| *p.path < *path);
+        let of_file = self.places[first..].partition_point(|p| p.path == path);
+        if of_file > PLACES {
+            self.places.remove(first + PLACES);
+        }
+        let files = self.places.chunk_by(|a, b| a.path == b.path).count();
+        if files > FILES
+            && let Some(last) = self.places.last().map(|p| p.path.clone())
+        {
+            self.places.retain(|p| p.path != last);
+        }
+        self.places.shrink_to(self.places.len().next_power_of_two());
+    }
+}

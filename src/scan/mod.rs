@@ -1,0 +1,346 @@
+//! A scan: sources to tokens to findings. The one place with threads.
+//!
+//! Small files are scanned by the thread that finds them; big ones are cut into parts that all threads share once the
+//! walk is over. Whatever the threads do, the outcome is the same: entries are merged by rules that don't depend on
+//! order, and everything is sorted before it is reported.
+
+mod ledger;
+mod outcome;
+
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ledger::{Ledger, Seen};
+pub use outcome::{Outcome, Summary};
+
+use crate::finding::{Coverage, Finding, Status};
+use crate::policy::Policy;
+use crate::source::stream::{self, PLACES, Part, PartEnd, PartPlace, Sink};
+use crate::source::walk::{self, File, Visitor};
+use crate::token::redact::redact;
+use crate::token::scanner::{Engine, Scanner, Sighting};
+
+/// Files longer than this are cut into parts.
+const PART: u64 = 16 * 1024 * 1024;
+
+/// What to scan and how.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// Files and folders; `-` is standard input.
+    pub paths: Vec<PathBuf>,
+    /// Read what `.gitignore` leaves out, too.
+    pub no_ignore: bool,
+    /// How many threads.
+    pub threads: usize,
+    /// What to look for.
+    pub engine: &'a Engine,
+    /// What to go by.
+    pub policy: &'a Policy,
+    /// The clock: seconds since 1970.
+    pub now: i64,
+    /// Set from outside to end the scan early.
+    pub stop: &'a AtomicBool,
+}
+
+/// How far a scan is, for whoever watches.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Files begun.
+    pub files: AtomicU64,
+    /// Bytes looked at.
+    pub bytes: AtomicU64,
+}
+
+/// Runs a scan. `watch` is called a few times a second while it runs, if given.
+pub fn run(job: &Job<'_>, watch: Option<&(dyn Fn(&Progress) + Sync)>) -> Outcome {
+    let shared = Shared::new(job);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        if let Some(watch) = watch {
+            let (shared, done) = (&shared, &done);
+            scope.spawn(move || {
+                let mut ticks = 0u32;
+                while !done.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(20));
+                    ticks += 1;
+                    if ticks % 5 == 0 {
+                        watch(&shared.progress);
+                    }
+                }
+            });
+        }
+        for path in &job.paths {
+            if path.as_os_str() == "-" {
+                shared.stdin();
+            } else {
+                shared.path(path);
+            }
+        }
+        shared.big_files();
+        done.store(true, Ordering::Relaxed);
+    });
+    shared.finish()
+}
+
+struct Shared<'a> {
+    job: &'a Job<'a>,
+    ledger: Ledger,
+    coverage: Mutex<Vec<Coverage>>,
+    big: Mutex<Vec<(File, u64)>>,
+    progress: Progress,
+    ignored: AtomicU64,
+}
+
+impl<'a> Shared<'a> {
+    fn new(job: &'a Job<'a>) -> Self {
+        Self {
+            job,
+            ledger: Ledger::default(),
+            coverage: Mutex::default(),
+            big: Mutex::default(),
+            progress: Progress::default(),
+            ignored: AtomicU64::new(0),
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.job.stop.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, path: &Arc<str>, status: Status, reason: impl Into<String>) {
+        let row = Coverage { path: path.clone(), status, reason: reason.into() };
+        self.coverage.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+    }
+
+    fn stdin(&self) {
+        let mut worker = Worker::new(self);
+        let name: Arc<str> = "-".into();
+        self.progress.files.fetch_add(1, Ordering::Relaxed);
+        let (_, result) = worker.part(&name, 0, Part::WHOLE, &mut io::stdin().lock());
+        if let Err(error) = result {
+            self.note(&name, Status::Truncated, error.to_string());
+        }
+    }
+
+    fn path(&self, path: &Path) {
+        let options = walk::Options {
+            no_ignore: self.job.no_ignore,
+            exclude: self.job.policy.exclude.clone(),
+            threads: self.job.threads,
+            several_roots: self.job.paths.len() > 1,
+        };
+        let ignored = walk::walk(path, &options, &|| Box::new(Worker::new(self)));
+        self.ignored.fetch_add(ignored, Ordering::Relaxed);
+    }
+
+    /// The parts of all big files, dealt out to all threads.
+    fn big_files(&self) {
+        let mut files = std::mem::take(&mut *self.big.lock().unwrap_or_else(PoisonError::into_inner));
+        files.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        let mut parts: Vec<(usize, u32)> = Vec::new();
+        for (index, (_, length)) in files.iter().enumerate() {
+            parts.extend((0..length.div_ceil(PART) as u32).map(|part| (index, part)));
+        }
+        let ends: Vec<Mutex<Vec<PartEnd>>> = files
+            .iter()
+            .map(|(_, length)| Mutex::new(vec![PartEnd::default(); length.div_ceil(PART) as usize]))
+            .collect();
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..self.job.threads.min(parts.len()) {
+                scope.spawn(|| {
+                    let mut worker = Worker::new(self);
+                    while let Some(&(index, part)) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if self.stopped() {
+                            break;
+                        }
+                        let (file, length) = &files[index];
+                        let end = worker.part_of_file(file, part, *length);
+                        ends[index].lock().unwrap_or_else(PoisonError::into_inner)[part as usize] = end;
+                    }
+                });
+            }
+        });
+        for ((file, length), ends) in files.iter().zip(ends) {
+            let ends = ends.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let read: u64 = ends.iter().map(|end| end.bytes).sum();
+            if read < *length && !self.stopped() {
+                let reason = format!("the file had {length} bytes when it was opened, {read} could be read");
+                self.note(&file.name, Status::Truncated, reason);
+            } else if let Some(now) = fs::metadata(&file.path).ok().map(|m| m.len()).filter(|now| *now > read) {
+                let reason = format!("the file grew while it was read: {read} of {now} bytes were examined");
+                self.note(&file.name, Status::Truncated, reason);
+            }
+            self.ledger.file_in_parts(&file.name, ends);
+        }
+    }
+
+    fn finish(self) -> Outcome {
+        let interrupted = self.stopped();
+        let (entries, parts) = self.ledger.close();
+        let mut coverage = self.coverage.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for row in &mut coverage {
+            row.path = redact(self.job.engine, &row.path).into();
+        }
+        coverage.sort();
+        let summary = Summary {
+            files: self.progress.files.into_inner(),
+            bytes: self.progress.bytes.into_inner(),
+            ignored_files: self.ignored.into_inner(),
+            partial: interrupted,
+        };
+        Outcome::new(self.job, entries, parts, coverage, summary)
+    }
+}
+
+/// A thread's tools.
+struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    scanner: Scanner<'a>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared<'a>) -> Self {
+        Self { shared, scanner: Scanner::new(shared.job.engine), buffer: Vec::new() }
+    }
+
+    fn part(&mut self, name: &Arc<str>, index: u32, part: Part, reader: &mut dyn Read) -> (PartEnd, io::Result<()>) {
+        let mut tally =
+            Tally { shared: self.shared, path: name, part: index, sample: is_sample(name), seen: Vec::new() };
+        let (end, result) = stream::scan(reader, part, &mut self.scanner, &mut self.buffer, &mut tally);
+        self.shared.progress.bytes.fetch_add(end.bytes, Ordering::Relaxed);
+        for at in self.scanner.too_long.drain(..) {
+            let reason = format!("what looks like a token at byte {at} is longer than can be judged");
+            self.shared.note(name, Status::Truncated, reason);
+        }
+        (end, result)
+    }
+
+    fn part_of_file(&mut self, file: &File, index: u32, length: u64) -> PartEnd {
+        let start = u64::from(index) * PART;
+        let last = start + PART >= length;
+        let part = Part { start, end: Some(length.min(start + PART)), counted: !last };
+        let opened = fs::File::open(&file.path).and_then(|mut opened| {
+            opened.seek(SeekFrom::Start(start - part.lead()))?;
+            Ok(opened)
+        });
+        let (end, result) = match opened {
+            Ok(mut reader) => self.part(&file.name, index, part, &mut reader),
+            Err(error) => (PartEnd::default(), Err(error)),
+        };
+        if let Err(error) = result {
+            self.shared.note(&file.name, Status::Truncated, format!("from byte {}: {error}", start + end.bytes));
+        }
+        end
+    }
+}
+
+impl Visitor for Worker<'_> {
+    fn file(&mut self, file: File) -> bool {
+        let shared = self.shared;
+        if shared.stopped() {
+            return false;
+        }
+        let opened = fs::File::open(&file.path).and_then(|opened| Ok((opened.metadata()?, opened)));
+        let (meta, mut opened) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                shared.note(&file.name, Status::Skipped, error.to_string());
+                return true;
+            }
+        };
+        shared.progress.files.fetch_add(1, Ordering::Relaxed);
+        if meta.is_file() && meta.len() > PART {
+            shared.big.lock().unwrap_or_else(PoisonError::into_inner).push((file, meta.len()));
+            return true;
+        }
+        let (end, result) = self.part(&file.name, 0, Part::WHOLE, &mut opened);
+        if let Err(error) = result {
+            let status = if end.bytes == 0 { Status::Skipped } else { Status::Truncated };
+            if end.bytes == 0 {
+                shared.progress.files.fetch_sub(1, Ordering::Relaxed);
+            }
+            shared.note(&file.name, status, error.to_string());
+        } else if meta.is_file() && end.bytes < meta.len() && !end.stopped {
+            let reason = format!("the file had {} bytes when it was opened, {} could be read", meta.len(), end.bytes);
+            shared.note(&file.name, Status::Truncated, reason);
+        }
+        true
+    }
+
+    fn coverage(&mut self, coverage: Coverage) {
+        self.shared.coverage.lock().unwrap_or_else(PoisonError::into_inner).push(coverage);
+    }
+}
+
+/// Counts what a part gives and keeps the first places.
+struct Tally<'a> {
+    shared: &'a Shared<'a>,
+    path: &'a Arc<str>,
+    part: u32,
+    sample: bool,
+    seen: Vec<Seen>,
+}
+
+impl Sink for Tally<'_> {
+    fn sighting(&mut self, sighting: &Sighting, place: &mut dyn FnMut() -> PartPlace) {
+        let index = sighting.token as usize;
+        while self.seen.len() <= index {
+            self.seen.push(Seen { occurrences: 0, faults: Default::default(), places: Vec::new() });
+        }
+        let seen = &mut self.seen[index];
+        seen.occurrences += 1;
+        seen.faults = seen.faults.union(sighting.faults);
+        if seen.places.len() < PLACES {
+            seen.places.push((place(), sighting.carrier));
+        }
+    }
+
+    fn take(&mut self, scanner: &Scanner<'_>) {
+        self.shared.ledger.add(self.path, self.part, self.sample, &scanner.tokens, &self.seen);
+        self.seen.clear();
+    }
+
+    fn go_on(&mut self) -> bool {
+        !self.shared.stopped()
+    }
+}
+
+/// Whether a path is that of a test, an example or documentation, where made-up tokens are common.
+fn is_sample(path: &str) -> bool {
+    const FOLDERS: &[&str] = &[
+        "test", "tests", "spec", "specs", "__tests__", "__snapshots__", "fixture", "fixtures", "testdata", "test-data",
+        "test_data", "example", "examples", "sample", "samples", "doc", "docs", "vendor", "node_modules", "mock", "mocks",
+        "testing", "testsuite", "e2e", "demo", "demos",
+    ];
+    let mut parts = path.rsplit('/');
+    let file = parts.next().unwrap_or_default().to_ascii_lowercase();
+    parts.any(|part| FOLDERS.iter().any(|folder| part.eq_ignore_ascii_case(folder)))
+        || file.starts_with("test_")
+        || ["_test.", ".test.", ".spec.", "_spec.", "-test.", "-spec."].iter().any(|mark| file.contains(mark))
+        || ["test.java", "tests.java", "tests.cs", "test.php", "test.kt", "test.scala"].iter().any(|end| file.ends_with(end))
+        || file.ends_with(".md")
+        || file.ends_with(".rst")
+        || file.ends_with(".adoc")
+}
+
+/// Judges the first token in a text; gives the finding and where the token stands.
+pub fn verdict_on(engine: &Engine, policy: &Policy, text: &[u8], now: i64) -> Option<(Finding, (usize, usize))> {
+    let stop = AtomicBool::new(false);
+    let job = Job { paths: Vec::new(), no_ignore: false, threads: 1, engine, policy, now, stop: &stop };
+    let shared = Shared::new(&job);
+    let name: Arc<str> = "-".into();
+    let mut worker = Worker::new(&shared);
+    let (_, result) = worker.part(&name, 0, Part::WHOLE, &mut &text[..]);
+    result.ok()?;
+    drop(worker);
+    let outcome = shared.finish();
+    let finding = outcome.all(engine, policy).min_by_key(|finding| finding.location.byte_start)?;
+    let span = (finding.location.byte_start as usize, finding.location.byte_end as usize);
+    Some((finding, span))
+}

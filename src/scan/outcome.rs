@@ -1,0 +1,229 @@
+//! What a scan gives: entries judged and sorted, findings made one at a time as reports ask for them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::Job;
+use super::ledger::{Entry, Place};
+use crate::finding::{Coverage, Finding, Location, Related, Severity, Suppressed, TokenRecord};
+use crate::policy::Policy;
+use crate::rules::{Catalogue, Role};
+use crate::source::stream::PartEnd;
+use crate::token::facts::Facts;
+use crate::token::judge::{Case, judge, rfc3339};
+use crate::token::redact::redact;
+use crate::token::scanner::Engine;
+
+/// Counts of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Files that were examined.
+    pub files: u64,
+    /// Bytes that were examined.
+    pub bytes: u64,
+    /// Files that `.gitignore` left out.
+    pub ignored_files: u64,
+    /// The scan was interrupted.
+    pub partial: bool,
+}
+
+/// The outcome of a scan.
+#[derive(Debug)]
+pub struct Outcome {
+    entries: Vec<Entry>,
+    parts: BTreeMap<Arc<str>, Vec<PartEnd>>,
+    id_token_issuers: HashSet<Arc<str>>,
+    /// Severities of the findings, worst first, with the entry each comes from.
+    order: Vec<(Severity, usize)>,
+    published: Vec<usize>,
+    now: i64,
+    /// What was not plainly examined.
+    pub coverage: Vec<Coverage>,
+    /// Counts.
+    pub summary: Summary,
+}
+
+impl Outcome {
+    pub(super) fn new(
+        job: &Job<'_>,
+        entries: Vec<Entry>,
+        parts: BTreeMap<Arc<str>, Vec<PartEnd>>,
+        coverage: Vec<Coverage>,
+        summary: Summary,
+    ) -> Self {
+        let role = |facts: &Facts| job.engine.catalogue.families[usize::from(facts.family)].role;
+        let id_token_issuers = entries
+            .iter()
+            .filter(|entry| role(&entry.facts) == Role::Id)
+            .filter_map(|entry| entry.facts.issuer.clone())
+            .collect();
+        let mut outcome =
+            Self { entries, parts, id_token_issuers, order: Vec::new(), published: Vec::new(), now: job.now, coverage, summary };
+        // Judged once for the order and once more for the report: a verdict is cheap, a finding with its texts is not
+        // small, and there may be very many.
+        for index in 0..outcome.entries.len() {
+            let entry = &outcome.entries[index];
+            if entry.published.is_some() {
+                outcome.published.push(index);
+            } else if let Some(severity) = outcome.severity(entry, &job.engine.catalogue, job.policy) {
+                outcome.order.push((severity, index));
+            }
+        }
+        let entries = &outcome.entries;
+        let place = |index: usize| {
+            let entry = &entries[index];
+            entry.places.first().map(|p| (p.path.clone(), p.at.start, entry.fingerprint))
+        };
+        outcome.order.sort_by_cached_key(|(severity, index)| (std::cmp::Reverse(*severity), place(*index)));
+        outcome.published.sort_by_cached_key(|index| place(*index));
+        outcome
+    }
+
+    /// How many findings there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// How many distinct tokens were recognised, known examples included.
+    pub fn tokens(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The gravest severity.
+    pub fn worst(&self) -> Option<Severity> {
+        self.order.first().map(|(severity, _)| *severity)
+    }
+
+    /// How many findings of each severity, gravest first.
+    pub fn counts(&self) -> [(Severity, usize); 5] {
+        Severity::ALL.map(|severity| (severity, self.order.iter().filter(|(s, _)| *s == severity).count()))
+    }
+
+    /// The findings, worst first, then by place. Each is made when it is asked for.
+    pub fn findings<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
+        self.order.iter().filter_map(move |(_, index)| self.finding(&self.entries[*index], engine, policy))
+    }
+
+    /// The findings and, judged like them, the tokens that everybody knows.
+    pub(super) fn all<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
+        self.entries.iter().filter_map(move |entry| self.finding(entry, engine, policy))
+    }
+
+    /// Tokens that were recognised and are no findings, by place.
+    pub fn suppressed<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = Suppressed> + 'a {
+        self.published.iter().filter_map(move |index| {
+            let entry = &self.entries[*index];
+            let place = entry.places.first()?;
+            let (line, column, ..) = self.lines(place);
+            Some(Suppressed {
+                path: redact(engine, &place.path).into(),
+                line,
+                column,
+                occurrences: entry.occurrences,
+                fingerprint: entry.fingerprint.hex(),
+                family: engine.catalogue.families[usize::from(entry.facts.family)].slug.clone(),
+                reason: format!("published example: {}", entry.published.unwrap_or_default()),
+            })
+        })
+    }
+
+    fn case<'a>(&self, entry: &'a Entry) -> Case<'a> {
+        Case {
+            facts: &entry.facts,
+            place_faults: entry.faults,
+            only_in_samples: !entry.in_earnest,
+            issuer_mints_id_tokens: entry.facts.issuer.as_ref().is_some_and(|iss| self.id_token_issuers.contains(iss)),
+            carrier: entry.places.first().map_or(crate::token::carrier::Carrier::Bare, |p| p.carrier),
+        }
+    }
+
+    fn severity(&self, entry: &Entry, catalogue: &Catalogue, policy: &Policy) -> Option<Severity> {
+        judge(&self.case(entry), catalogue, policy, self.now, &|_| String::new()).map(|verdict| verdict.severity)
+    }
+
+    fn finding(&self, entry: &Entry, engine: &Engine, policy: &Policy) -> Option<Finding> {
+        let safe = |text: &str| redact(engine, text);
+        let verdict = judge(&self.case(entry), &engine.catalogue, policy, self.now, &safe)?;
+        let facts = &entry.facts;
+        let first = entry.places.first()?;
+        let related = entry.places[1..]
+            .iter()
+            .map(|place| {
+                let (line, column, ..) = self.lines(place);
+                Related { path: safe(&place.path).into(), line, column, message: "the same token".to_owned() }
+            })
+            .collect();
+        let optional = |text: Option<&str>| text.map(safe);
+        Some(Finding {
+            family: Some(engine.catalogue.families[usize::from(facts.family)].slug.clone()),
+            severity: verdict.severity,
+            confidence: verdict.confidence,
+            message: verdict.message,
+            location: self.location(first, engine),
+            related,
+            occurrences: entry.occurrences,
+            carrier: first.carrier.word(),
+            token: Some(TokenRecord {
+                fingerprint: entry.fingerprint.hex(),
+                kind: facts.kind.word(),
+                alg: optional(facts.alg.as_deref()),
+                typ: optional(facts.typ.as_deref()),
+                issuer: optional(facts.issuer.as_deref()),
+                audience: facts.audience.as_deref().unwrap_or_default().iter().map(|a| safe(a)).collect(),
+                subject: optional(facts.subject.as_deref()),
+                binding: facts.binding.word(),
+                state: verdict.state,
+                ttl_seconds: verdict.ttl,
+                issued_at: rfc3339(facts.issued),
+                expires_at: rfc3339(facts.expires),
+                remaining_seconds: verdict.remaining,
+                privileged: verdict.privileged,
+            }),
+            because: verdict.because,
+            fix: verdict.fix,
+            rule: verdict.rule,
+            faults: verdict.faults,
+        })
+    }
+
+    fn location(&self, place: &Place, engine: &Engine) -> Location {
+        let (line, column, end_line, end_column) = self.lines(place);
+        Location {
+            path: redact(engine, &place.path).into(),
+            line,
+            column,
+            end_line,
+            end_column,
+            byte_start: place.at.start,
+            byte_end: place.at.end,
+            layers: Vec::new(),
+            member: None,
+            commit: None,
+        }
+    }
+
+    /// Line and column of a place's first byte and of the byte after its last one.
+    fn lines(&self, place: &Place) -> (u64, u64, u64, u64) {
+        let before = self.parts.get(&place.path).map_or(&[][..], |ends| &ends[..place.part as usize]);
+        let lines_before: u64 = before.iter().map(|end| end.lines).sum();
+        let line = (lines_before as i64 + place.at.line).max(0) as u64 + 1;
+        let line_start = place
+            .at
+            .line_start
+            .or_else(|| before.iter().rev().find_map(|end| end.last_line_start))
+            .unwrap_or(0);
+        let column = place.at.start.saturating_sub(line_start) + 1;
+        let inside = u64::from(place.at.lines_inside);
+        let end_column = if inside == 0 {
+            column + (place.at.end - place.at.start)
+        } else {
+            place.at.end - place.at.last_line_start + 1
+        };
+        (line, column, line + inside, end_column)
+    }
+}

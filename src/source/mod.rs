@@ -1,0 +1,4 @@
+//! Where bytes come from: the walk over paths, files in ranges, standard input.
+
+pub mod stream;
+pub mod walk;

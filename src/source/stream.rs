@@ -1,0 +1,234 @@
+//! Bytes of one file, of a range of it, or of a pipe, handed to a scanner window by window, with the lines and columns
+//! of what it sights. Memory is one buffer, whatever the length.
+
+use std::io::{self, Read};
+
+use crate::token::scanner::{BEHIND, MAX_TOKEN, Scanner, Sighting, Window};
+
+/// How much is read at a time: small enough to stay in the processor's cache between the passes over it.
+const CHUNK: usize = 256 * 1024;
+/// Past this many undecided bytes the scanner must decide with what it has.
+const MAX_PENDING: usize = MAX_TOKEN + 64 * 1024;
+/// Past this many distinct tokens they are handed on before the unit ends.
+const MAX_TOKENS: usize = 2_048;
+/// How many places of a token are kept per unit.
+pub const PLACES: usize = 3;
+
+/// Which part of a stream is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// Offset of the part's first byte; bytes shortly before it are read for context.
+    pub start: u64,
+    /// Offset past its last byte; `None`: to the end.
+    pub end: Option<u64>,
+    /// Lines must be counted to the end of the part, since others follow it.
+    pub counted: bool,
+}
+
+impl Part {
+    /// The whole of a stream.
+    pub const WHOLE: Self = Self { start: 0, end: None, counted: false };
+
+    /// How many bytes before the part should be read along with it.
+    pub fn lead(&self) -> u64 {
+        self.start.min(BEHIND as u64)
+    }
+}
+
+/// A place in a part: the line counts from the part's first byte, from 0, and may be negative where a token begins
+/// before the part that owns its anchor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartPlace {
+    /// Offset of the first byte.
+    pub start: u64,
+    /// Offset past the last byte.
+    pub end: u64,
+    /// Line breaks between the part's first byte and the place.
+    pub line: i64,
+    /// Offset of the first byte of its line, where that lies in the part.
+    pub line_start: Option<u64>,
+    /// Line breaks inside the place.
+    pub lines_inside: u32,
+    /// Offset of the first byte of its last line, where it has several.
+    pub last_line_start: u64,
+}
+
+/// What was read of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PartEnd {
+    /// Bytes of the part that were looked at.
+    pub bytes: u64,
+    /// Line breaks in the part (only where they were to be counted).
+    pub lines: u64,
+    /// Offset past the last line break in the part.
+    pub last_line_start: Option<u64>,
+    /// Reading stopped early because the caller asked for it.
+    pub stopped: bool,
+}
+
+/// Takes what a part gives.
+pub trait Sink {
+    /// A token was seen at a place; `place` is called only for places that are kept.
+    fn sighting(&mut self, sighting: &Sighting, place: &mut dyn FnMut() -> PartPlace);
+    /// The scanner's tokens are about to be forgotten: take them.
+    fn take(&mut self, scanner: &Scanner<'_>);
+    /// Asked between windows: go on?
+    fn go_on(&mut self) -> bool;
+}
+
+/// Reads a part from `reader`, which stands at `part.start - part.lead()`.
+///
+/// # Errors
+/// What reading gives; what was read before is in the sink.
+pub fn scan(
+    reader: &mut dyn Read,
+    part: Part,
+    scanner: &mut Scanner<'_>,
+    buffer: &mut Vec<u8>,
+    sink: &mut dyn Sink,
+) -> (PartEnd, io::Result<()>) {
+    scanner.begin_unit();
+    let mut state = State {
+        base: part.start - part.lead(),
+        filled: 0,
+        from: part.lead() as usize,
+        counted_to: part.lead() as usize,
+        lines: 0,
+        last_line_start: None,
+    };
+    let mut ended = false;
+    let mut want = CHUNK;
+    let mut result = Ok(());
+    let mut stopped = false;
+    loop {
+        if !ended && let Err(error) = state.fill(reader, buffer, want, &mut ended) {
+            result = Err(error);
+            ended = true;
+        }
+        let to = part.end.map_or(state.filled, |end| ((end - state.base) as usize).min(state.filled));
+        let pending = state.filled - state.from;
+        let more = !ended && pending < MAX_PENDING;
+        let done = scanner.scan(Window { bytes: &buffer[..state.filled], base: state.base, from: state.from, to, more });
+        state.report(&buffer[..state.filled], scanner, sink);
+        if scanner.tokens.len() >= MAX_TOKENS {
+            sink.take(scanner);
+            scanner.forget_tokens();
+        }
+        let finished = part.end.is_some_and(|end| state.base + done as u64 >= end) || (ended && done >= to);
+        let last_use = finished && !part.counted;
+        if !last_use {
+            state.count_to(&buffer[..state.filled], done.min(to));
+        }
+        want = if done == state.from { (want * 2).min(MAX_PENDING) } else { CHUNK };
+        state.from = done;
+        if finished {
+            break;
+        }
+        if !sink.go_on() {
+            stopped = true;
+            break;
+        }
+        state.shift(buffer);
+    }
+    sink.take(scanner);
+    scanner.forget_tokens();
+    let bytes = (state.base + state.from as u64).saturating_sub(part.start);
+    let end = PartEnd { bytes, lines: state.lines.max(0) as u64, last_line_start: state.last_line_start, stopped };
+    (end, result)
+}
+
+struct State {
+    /// Offset in the stream of the buffer's first byte.
+    base: u64,
+    /// How many bytes of the buffer are filled.
+    filled: usize,
+    /// Everything before is decided.
+    from: usize,
+    /// Line breaks are counted up to here.
+    counted_to: usize,
+    /// Line breaks between the part's start and `counted_to`.
+    lines: i64,
+    /// Offset in the stream of the line that `counted_to` is on, where it began in the part.
+    last_line_start: Option<u64>,
+}
+
+impl State {
+    /// Fills the buffer until at least `want` undecided bytes are there, or nothing more comes.
+    fn fill(&mut self, reader: &mut dyn Read, buffer: &mut Vec<u8>, want: usize, ended: &mut bool) -> io::Result<()> {
+        let target = self.from + want;
+        if buffer.len() < target {
+            buffer.resize(target, 0);
+        }
+        while self.filled < target {
+            match reader.read(&mut buffer[self.filled..target]) {
+                Ok(0) => {
+                    *ended = true;
+                    break;
+                }
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // A file shorter than the context that was promised: nothing of the part is there.
+        self.from = self.from.min(self.filled);
+        self.counted_to = self.counted_to.min(self.filled);
+        Ok(())
+    }
+
+    fn report(&mut self, bytes: &[u8], scanner: &mut Scanner<'_>, sink: &mut dyn Sink) {
+        let mut sightings = std::mem::take(&mut scanner.sightings);
+        sightings.sort_by_key(|s| (s.start, s.end));
+        for sighting in &sightings {
+            sink.sighting(sighting, &mut || self.place(bytes, sighting));
+        }
+        sightings.clear();
+        scanner.sightings = sightings;
+    }
+
+    fn place(&mut self, bytes: &[u8], sighting: &Sighting) -> PartPlace {
+        let start = (sighting.start - self.base) as usize;
+        let end = (sighting.end - self.base) as usize;
+        let (line, line_start) = if start >= self.counted_to {
+            self.count_to(bytes, start);
+            (self.lines, self.last_line_start)
+        } else {
+            let behind = memchr::memchr_iter(b'\n', &bytes[start..self.counted_to]).count() as i64;
+            let line_start = memchr::memrchr(b'\n', &bytes[..start]).map(|at| self.base + at as u64 + 1);
+            (self.lines - behind, line_start)
+        };
+        let inside = &bytes[start..end];
+        PartPlace {
+            start: sighting.start,
+            end: sighting.end,
+            line,
+            line_start,
+            lines_inside: memchr::memchr_iter(b'\n', inside).count() as u32,
+            last_line_start: memchr::memrchr(b'\n', inside).map_or(0, |at| sighting.start + at as u64 + 1),
+        }
+    }
+
+    fn count_to(&mut self, bytes: &[u8], to: usize) {
+        if to <= self.counted_to {
+            return;
+        }
+        let stretch = &bytes[self.counted_to..to];
+        let lines = memchr::memchr_iter(b'\n', stretch).count() as i64;
+        if lines > 0 {
+            self.lines += lines;
+            self.last_line_start =
+                memchr::memrchr(b'\n', stretch).map(|at| self.base + (self.counted_to + at) as u64 + 1);
+        }
+        self.counted_to = to;
+    }
+
+    /// Moves what is undecided, and what lies shortly before it, to the front.
+    fn shift(&mut self, buffer: &mut [u8]) {
+        let keep = self.from.min(self.counted_to).saturating_sub(BEHIND);
+        buffer.copy_within(keep..self.filled, 0);
+        self.base += keep as u64;
+        self.filled -= keep;
+        self.from -= keep;
+        self.counted_to -= keep;
+    }
+}
