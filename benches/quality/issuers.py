@@ -194,7 +194,7 @@ def prefixed(mint):
         ("gitlab-job-token", "gitlab-job-token", (), lambda: "glc" "bt-" + jwt()),
         ("gitlab-scim", "gitlab-scim", (), lambda: "gls" "oat-" + m.word(20)),
         ("gitlab-feed", "gitlab-feed", (), lambda: "glf" "t-" + m.word(20)),
-        ("gitlab-mail", "gitlab-mail", (), lambda: "gli" "mt-" + m.word(25)),
+        ("gitlab-mail", "gitlab-mail", (), lambda: "gli" "mt-" + c(BASE36, 25)),
         ("gitlab-agent", "gitlab-agent", (), lambda: "gla" "gent-" + m.word(50)),
         ("gitlab-oauth-app-secret", "gitlab-oauth-app-secret", (), lambda: "glo" "as-" + m.hex(64)),
         ("gitlab-feature-flag", "gitlab-feature-flag", (), lambda: "glf" "fct-" + m.word(20)),

@@ -98,14 +98,14 @@ HEADER_SPELLINGS = {
 LIFETIMES = (
     "live", "short", "long", "month", "last second", "expires now", "expired", "long expired", "not yet", "nbf now",
     "no exp", "exp null", "far exp", "ms exp", "ms all", "string exp", "no number", "no iat", "nbf for iat",
-    "beyond 64 bits", "exponent", "fraction",
+    "beyond 64 bits", "exponent", "fraction", "exp twice, last dead", "exp twice, last live",
 )
 
 BINDINGS = (
     "none", "x5t", "jkt", "jwk ec", "jwk rsa", "jwk okp", "empty", "null", "string", "array", "unknown member",
     "sha1", "hex thumbprint", "padded thumbprint", "standard alphabet", "short thumbprint", "empty thumbprint",
     "number", "two methods", "kid", "jku", "jwe", "private jwk", "private rsa jwk", "oct jwk", "CNF", "ext.cnf",
-    "act.cnf",
+    "act.cnf", "twice, last empty", "twice, last jkt", "escaped name",
 )
 
 
@@ -160,7 +160,9 @@ class Mint:
         """A JWS with a random signature of the right length; for `alg` none it ends with the dot."""
         members = {"alg": alg, **({"typ": typ} if typ else {}), **(header or {})}
         head = b64u(HEADER_SPELLINGS[spelling](members).encode())
-        body = b64u((compact if self.rng.random() < 0.8 else json.dumps)(claims).encode())
+        text = (compact if self.rng.random() < 0.8 else json.dumps)(claims)
+        # Members that a dict can't hold: `x again` is a second `x`, and `cnf escaped` is spelt with an escape.
+        body = b64u(text.replace(' again":', '":').replace('"cnf escaped":', '"c\\u006ef":').encode())
         signature = "" if alg.lower() == "none" else self.bytes_b64u(SIGNATURE_BYTES[alg])
         return f"{head}.{body}.{signature}"
 
@@ -223,6 +225,10 @@ class Mint:
             "CNF": lambda: ({"CNF": {"jkt": b(32)}}, none, "jwt-unbound"),
             "ext.cnf": lambda: ({"ext": {"cnf": {"jkt": b(32)}}}, none, "jwt-unbound"),
             "act.cnf": lambda: ({"act": {"sub": "svc", "cnf": {"jkt": b(32)}}}, none, "jwt-unbound"),
+            # RFC 7519, section 4: of two members with one name, the last counts.
+            "twice, last empty": lambda: ({"cnf": {"jkt": b(32)}, "cnf again": {}}, empty, None),
+            "twice, last jkt": lambda: ({"cnf": {}, "cnf again": {"jkt": b(32)}}, words("jkt", "malformed"), None),
+            "escaped name": lambda: ({"cnf escaped": {"jkt": b(32)}}, words("jkt"), None),
         }
         return table[kind]()
 
@@ -265,6 +271,11 @@ class Mint:
             "exponent": lambda: ({"iat": iat, "exp": 1e30}, words("live", "never-expires"), None, None),
             "fraction": lambda: (
                 {"iat": iat + 0.25, "exp": iat + HOUR + 0.5}, live, words(HOUR, HOUR + 1), iat + HOUR),
+            "exp twice, last dead": lambda: (
+                {"iat": iat - HOUR, "exp": iat + HOUR, "exp again": iat - 1}, words("expired"), words(HOUR - 1),
+                iat - 1),
+            "exp twice, last live": lambda: (
+                {"iat": iat, "exp": iat + 1, "exp again": iat + HOUR}, live, words(HOUR), iat + HOUR),
         }
         return table[kind]()
 

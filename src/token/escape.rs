@@ -41,8 +41,8 @@ pub static COMPACT: Class = Class::alphanumeric_and(b"-_.");
 pub static BASE64URL: Class = Class::alphanumeric_and(b"-_");
 /// RFC 6750's `b68token`, with the padding anywhere.
 pub static TOKEN68: Class = Class::alphanumeric_and(b"-._~+/=");
-/// What the tokens of prefixed families are made of.
-pub static WIDE: Class = Class::alphanumeric_and(b"-._~+/=!:@,&?%#");
+/// What the values of cookies are made of, once unescaped.
+pub static COOKIE: Class = Class::alphanumeric_and(b"-._~+/=:");
 
 /// A run of characters.
 #[derive(Debug, Clone, PartialEq, Eq)]

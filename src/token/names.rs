@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::carrier::{self, Carrier, normalise};
-use super::escape::{self, TOKEN68};
+use super::escape::{self, COOKIE, Class, TOKEN68};
 use super::proof::{could_be_opaque, is_uuid};
 use crate::rules::{Catalogue, Family, Role};
 
@@ -72,23 +72,50 @@ impl Names {
         })
     }
 
+    /// `SERVICE_TOKEN`, `X-Service-Token`: whatever it is a token of, unless it guards forms or turns pages.
+    fn variable(&self, written: &[u8], name: &str) -> Option<u16> {
+        let variable = written.ends_with(b"_TOKEN") && written.iter().all(|b| !b.is_ascii_lowercase());
+        let header = name.starts_with('x') && written.len() >= 6 && written[written.len() - 6..].eq_ignore_ascii_case(b"-token");
+        let harmless = ["csrf", "xsrf", "page", "next", "sync", "cancel", "continu", "verif", "nonce", "delim", "max", "num"];
+        let named = (variable || header) && !harmless.iter().any(|word| name.contains(word));
+        self.by_name.get("token").copied().filter(|_| named)
+    }
+
     /// Reads what stands after the anchor at `at`.
     pub fn read(&self, catalogue: &Catalogue, bytes: &[u8], at: usize, more: bool) -> Outcome {
         let Some((start, end)) = identifier(bytes, at) else { return Outcome::Values(Vec::new()) };
         if more && end + 64 > bytes.len() {
             return Outcome::NeedMore;
         }
+        if !is_followed(&bytes[end..], bytes[start..end].eq_ignore_ascii_case(b"bearer")) {
+            return Outcome::Values(Vec::new());
+        }
         let name = normalise(&bytes[start..end]);
         let reader = Reader { names: self, catalogue, bytes, more };
         match name.as_str() {
-            "bearer" => reader.scheme(start, end),
+            "bearer" => reader.scheme(end),
             "cookie" | "setcookie" => reader.cookies(end),
-            _ => match self.family(&name) {
+            _ => match self.family(&name).or_else(|| self.variable(&bytes[start..end], &name)) {
                 Some(family) => reader.field(family, start, end),
                 None => Outcome::Values(Vec::new()),
             },
         }
     }
+}
+
+/// Whether what follows an identifier can lead to a value at all. Most mentions of a name end here.
+fn is_followed(rest: &[u8], scheme: bool) -> bool {
+    let mut blanks = 0;
+    for byte in rest.iter().take(8) {
+        match byte {
+            b' ' | b'\t' => blanks += 1,
+            b'"' | b'\'' | b'`' | b'\\' => {}
+            b':' | b'=' | b',' | b'>' | b'%' | b'+' | b'&' => return true,
+            // A scheme word: blanks alone separate.
+            _ => return scheme && blanks > 0 && TOKEN68.has(*byte),
+        }
+    }
+    true
 }
 
 /// The identifier around an anchor; dots separate, an escape's leftover before it is none of it.
@@ -126,16 +153,13 @@ struct Gap {
 
 impl Reader<'_> {
     /// `Bearer VALUE`
-    fn scheme(&self, start: usize, end: usize) -> Outcome {
+    fn scheme(&self, end: usize) -> Outcome {
         let gap = self.gap(end, true);
         let blank = gap.value > end;
         let Some(family) = self.names.bearer.filter(|_| blank) else { return Outcome::Values(Vec::new()) };
         let floor = self.family(family).min_length;
-        self.value(family, gap.value, floor, |value_start, after| {
-            let before = carrier::before(self.bytes, value_start, after);
-            // The scheme word itself was read: what stands before it is the carrier, at least a header.
-            let _ = start;
-            (before.carrier, false)
+        self.value(family, gap.value, floor, &TOKEN68, |value_start, after| {
+            (carrier::before(self.bytes, value_start, after).carrier, false)
         })
     }
 
@@ -145,14 +169,14 @@ impl Reader<'_> {
         let Some(separator) = gap.separator else { return Outcome::Values(Vec::new()) };
         let mut value = gap.value;
         let mut dpop = false;
-        // Authorization: token VALUE. Bearer has an anchor of its own.
+        // Authorization: token VALUE. Bearer and SSWS have anchors of their own.
         let rest = &self.bytes[value.min(self.bytes.len())..];
         let word = rest.iter().take(16).take_while(|b| b.is_ascii_alphanumeric()).count();
         if matches!(rest.get(word), Some(b' ' | b'\t')) || rest[word.min(rest.len())..].starts_with(b"%20") {
             let scheme = rest[..word].to_ascii_lowercase();
             match &scheme[..] {
-                b"bearer" | b"basic" | b"digest" | b"negotiate" | b"ntlm" => return Outcome::Values(Vec::new()),
-                b"token" | b"ssws" | b"splunk" | b"apikey" | b"dpop" => {
+                b"bearer" | b"ssws" | b"basic" | b"digest" | b"negotiate" | b"ntlm" => return Outcome::Values(Vec::new()),
+                b"token" | b"splunk" | b"apikey" | b"dpop" => {
                     dpop = scheme == b"dpop";
                     value += word + if rest[word] == b'%' { 3 } else { 1 };
                 }
@@ -168,7 +192,7 @@ impl Reader<'_> {
             (true, _) => description.min_length,
             (false, _) => description.min_length.max(20),
         };
-        self.value(family, value, floor, |value_start, after| {
+        self.value(family, value, floor, &TOKEN68, |value_start, after| {
             (carrier::before(self.bytes, value_start, after).carrier, dpop)
         })
     }
@@ -195,7 +219,7 @@ impl Reader<'_> {
             {
                 let value = at + equals + 1;
                 let floor = self.family(family).min_length.max(16);
-                match self.value(family, value, floor, |_, _| (Carrier::Cookie, false)) {
+                match self.value(family, value, floor, &COOKIE, |_, _| (Carrier::Cookie, false)) {
                     Outcome::Values(values) => found.extend(values.into_iter().filter(|v| v.end <= pair_end)),
                     Outcome::NeedMore => return Outcome::NeedMore,
                 }
@@ -280,11 +304,18 @@ impl Reader<'_> {
         Gap { value: at, separator, quoted }
     }
 
-    fn value(&self, family: u16, start: usize, floor: usize, carrier: impl Fn(usize, Option<u8>) -> (Carrier, bool)) -> Outcome {
+    fn value(
+        &self,
+        family: u16,
+        start: usize,
+        floor: usize,
+        class: &Class,
+        carrier: impl Fn(usize, Option<u8>) -> (Carrier, bool),
+    ) -> Outcome {
         if start >= self.bytes.len() {
             return if self.more { Outcome::NeedMore } else { Outcome::Values(Vec::new()) };
         }
-        let run = escape::run(self.bytes, start, &TOKEN68, MAX_VALUE);
+        let run = escape::run(self.bytes, start, class, MAX_VALUE);
         if run.open && self.more {
             return Outcome::NeedMore;
         }
@@ -297,13 +328,16 @@ impl Reader<'_> {
         }
         let description = self.family(family);
         let after = self.bytes.get(run.end).copied();
-        // `name(` is a call, `name[` an index, `***` a mask, `${` a template.
-        let code = matches!(after, Some(b'(' | b'[' | b'{' | b'*' | b'$'));
+        // `name(` is a call, `name[` an index, `***` and `…` a mask, `${` a template.
+        let code = matches!(after, Some(b'(' | b'[' | b'{' | b'*' | b'$'))
+            || self.bytes[run.end..].starts_with("…".as_bytes());
         let uuid = is_uuid(value);
         let padding = value.iter().rev().take_while(|b| **b == b'=').count();
         let inner_padding = value[..value.len() - padding].contains(&b'=');
+        // A JOSE object with something before it or a segment missing is a broken one, not an opaque token.
+        let broken_jose = value.starts_with(b".") || memchr::memmem::find(value, b".eyJ").is_some();
         let plausible = if uuid { description.uuid && !value.starts_with(b"00000000-") } else { could_be_opaque(value, floor) };
-        if code || !plausible || padding > 2 || inner_padding || value.starts_with(b"/") && value[1..].contains(&b'/') {
+        if code || !plausible || padding > 2 || inner_padding || broken_jose || value.starts_with(b"/") && value[1..].contains(&b'/') {
             return Outcome::Values(Vec::new());
         }
         let (carrier, dpop) = carrier(start, after);

@@ -1,6 +1,10 @@
 //! What tells a token from something that only looks like one: checksums that issuers build in, randomness, and the
 //! marks of placeholders and masks.
 
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
+
 use crate::rules::Checksum;
 
 /// Whether the checksum fits; `None` where the token is of a form that has none.
@@ -52,7 +56,9 @@ pub fn entropy(text: &[u8]) -> f64 {
         counts[usize::from(*byte)] += 1;
     }
     let total = text.len() as f64;
-    counts.iter().filter(|c| **c > 0).map(|c| f64::from(*c) / total).map(|p| -p * p.log2()).sum()
+    // sum of -p log2 p = log2 n - (sum of c log2 c) / n; characters that stand once add nothing.
+    let repeated: f64 = counts.iter().filter(|c| **c > 1).map(|c| f64::from(*c)).map(|c| c * c.log2()).sum();
+    if text.is_empty() { 0.0 } else { total.log2() - repeated / total }
 }
 
 /// Why a text is no secret.
@@ -80,52 +86,85 @@ pub fn not_secret(body: &[u8]) -> Option<NotSecret> {
     if body.is_empty() {
         return Some(NotSecret::Placeholder);
     }
-    if longest_run(body, |b| matches!(b, b'x' | b'X')) >= 8
-        || longest_run(body, |b| b == b'*') >= 3
-        || longest_run(body, |b| b == b'.') >= 3
-    {
+    let shape = Shape::of(body);
+    if shape.crosses >= 8 || shape.stars >= 3 || shape.dots >= 3 {
         return Some(NotSecret::Masked);
     }
+    let half = body.len().min(40) / 2;
+    if shape.distinct < 5 || (body.len() >= 16 && shape.distinct < 6) || shape.same >= 10 || shape.sequence > half {
+        return Some(NotSecret::Wordlike);
+    }
+    if repeats(body) {
+        return Some(NotSecret::Wordlike);
+    }
     // A random text of a few hundred characters holds none of these words; only short bodies are asked.
-    if body.len() <= 128 {
-        let lower = body.to_ascii_lowercase();
-        if PLACEHOLDER_WORDS.iter().any(|word| memchr::memmem::find(&lower, word).is_some()) {
-            return Some(NotSecret::Placeholder);
-        }
-    }
-    let mut seen = [false; 256];
-    body.iter().for_each(|b| seen[usize::from(*b)] = true);
-    let distinct = seen.iter().filter(|s| **s).count();
-    if distinct < 5 || (body.len() >= 16 && distinct < 6) {
-        return Some(NotSecret::Wordlike);
-    }
-    if repeats(body) || longest_sequence(body) * 2 > body.len().min(40) || longest_same(body) >= 10 {
-        return Some(NotSecret::Wordlike);
+    if body.len() <= 128 && placeholder_words().is_match(body) {
+        return Some(NotSecret::Placeholder);
     }
     None
 }
 
-fn longest_run(body: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    body.split(|b| !is(*b)).map(<[u8]>::len).max().unwrap_or(0)
+fn placeholder_words() -> &'static AhoCorasick {
+    static WORDS: OnceLock<AhoCorasick> = OnceLock::new();
+    WORDS.get_or_init(|| {
+        // Literals of a few bytes always make an automaton.
+        #[allow(clippy::expect_used)]
+        AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(aho_corasick::AhoCorasickKind::DFA))
+            .build(PLACEHOLDER_WORDS)
+            .expect("a few words make an automaton")
+    })
 }
 
-fn longest_same(body: &[u8]) -> usize {
-    body.chunk_by(|a, b| a == b).map(<[u8]>::len).max().unwrap_or(0)
+/// What one look over a text tells: the longest runs, and how many different bytes it has.
+#[derive(Debug, Default)]
+struct Shape {
+    /// Of `x` and `X`.
+    crosses: usize,
+    /// Of `*`.
+    stars: usize,
+    /// Of `.`.
+    dots: usize,
+    /// Of any one byte.
+    same: usize,
+    /// Of an alphabet or digits, forwards or backwards.
+    sequence: usize,
+    /// How many different bytes.
+    distinct: usize,
 }
 
-/// The longest stretch of an alphabet, digits or a keyboard row, forwards or backwards.
-fn longest_sequence(body: &[u8]) -> usize {
-    let step = |a: u8, b: u8| i16::from(b.to_ascii_lowercase()) - i16::from(a.to_ascii_lowercase());
-    let by_order = |by: i16| {
-        body.chunk_by(|a, b| {
-            let wrap = matches!((a.to_ascii_lowercase(), *b), (b'9', b'0') | (b'z', b'0' | b'a' | b'A') | (b'f', b'0'));
-            step(*a, *b) == by || (by == 1 && wrap)
-        })
-        .map(<[u8]>::len)
-        .max()
-        .unwrap_or(0)
-    };
-    by_order(1).max(by_order(-1))
+impl Shape {
+    fn of(body: &[u8]) -> Self {
+        let mut shape = Self::default();
+        let mut seen = [false; 256];
+        let (mut crosses, mut same, mut up, mut down) = (0, 0, 0, 0);
+        let mut last: Option<u8> = None;
+        for &byte in body {
+            shape.distinct += usize::from(!std::mem::replace(&mut seen[usize::from(byte)], true));
+            let lower = byte.to_ascii_lowercase();
+            crosses = if lower == b'x' { crosses + 1 } else { 0 };
+            let (before, repeated) = match last {
+                Some(last) => (last.to_ascii_lowercase(), last == byte),
+                None => (0, false),
+            };
+            same = if repeated { same + 1 } else { 1 };
+            // 9 goes on with 0, z with a or 0, f (hexadecimal) with 0
+            let wraps = matches!((before, lower), (b'9' | b'f', b'0') | (b'z', b'0' | b'a'));
+            up = if before.wrapping_add(1) == lower || wraps { up + 1 } else { 1 };
+            down = if lower.wrapping_add(1) == before { down + 1 } else { 1 };
+            shape.crosses = shape.crosses.max(crosses);
+            shape.same = shape.same.max(same);
+            shape.sequence = shape.sequence.max(up).max(down);
+            match byte {
+                b'*' => shape.stars = shape.stars.max(same),
+                b'.' => shape.dots = shape.dots.max(same),
+                _ => {}
+            }
+            last = Some(byte);
+        }
+        shape
+    }
 }
 
 /// The text is one short piece over and over.
@@ -143,9 +182,45 @@ const COMMON_PAIRS: [&[u8]; 26] = [
     b"abcdegilmnprst", b"aeio", b"aehinor", b"acept", b"aelopst", b"aeio",
 ];
 
+/// [`COMMON_PAIRS`] as bits.
+const PAIRS: [u32; 26] = {
+    let mut bits = [0u32; 26];
+    let mut first = 0;
+    while first < 26 {
+        let mut at = 0;
+        while at < COMMON_PAIRS[first].len() {
+            bits[first] |= 1 << (COMMON_PAIRS[first][at] - b'a');
+            at += 1;
+        }
+        first += 1;
+    }
+    bits
+};
+
 /// Whether `value` reads like identifiers or words rather than like chance: `tokenResponse.accessToken`,
 /// `application/json`, `next-page-cursor`.
 pub fn is_wordlike(value: &[u8]) -> bool {
+    let (pairs, common) = letter_pairs(value);
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    if pairs < 6 {
+        // Hardly any letters side by side: digits and capitals mixed, as in chance, or a number with dots and dashes.
+        return digits == 0 || value.iter().all(|b| !b.is_ascii_alphabetic());
+    }
+    // Chance gives a common pair four times in ten, words nine times in ten.
+    let threshold = if digits == 0 { 66 } else { 74 };
+    common * 100 >= pairs * threshold && digits * 5 <= value.len()
+}
+
+/// Whether what follows a family's prefix is made of words: `hvs.methodName`, `npm_config_registry_url`. The prefix
+/// speaks for a token, so this takes more than [`is_wordlike`].
+pub fn is_made_of_words(body: &[u8]) -> bool {
+    let (pairs, common) = letter_pairs(body);
+    let digits = body.iter().filter(|b| b.is_ascii_digit()).count();
+    pairs >= 8 && common * 100 >= pairs * 80 && digits * 10 <= body.len()
+}
+
+/// How many letters stand side by side, and how many of these pairs are common in words.
+fn letter_pairs(value: &[u8]) -> (usize, usize) {
     let mut pairs = 0usize;
     let mut common = 0usize;
     for pair in value.windows(2) {
@@ -156,16 +231,9 @@ pub fn is_wordlike(value: &[u8]) -> bool {
         }
         pairs += 1;
         let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
-        common += usize::from(COMMON_PAIRS[usize::from(a - b'a')].contains(&b));
+        common += usize::from(PAIRS[usize::from(a - b'a')] >> (b - b'a') & 1 == 1);
     }
-    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
-    if pairs < 6 {
-        // Hardly any letters side by side: digits and capitals mixed, as in chance, or a number with dots and dashes.
-        return digits == 0 || value.iter().all(|b| !b.is_ascii_alphabetic());
-    }
-    // Chance gives a common pair four times in ten, words nine times in ten.
-    let threshold = if digits == 0 { 66 } else { 74 };
-    common * 100 >= pairs * threshold && digits * 5 <= value.len()
+    (pairs, common)
 }
 
 /// Whether a value that only its context names could be a token: long and varied enough, no placeholder, no words.
@@ -183,7 +251,7 @@ pub fn could_be_opaque(value: &[u8], min_length: usize) -> bool {
     }
     let hex = core.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-');
     let floor = if hex { 2.6 } else { 3.0 };
-    entropy(core) >= floor && not_secret(core).is_none() && !is_wordlike(core)
+    !is_wordlike(core) && not_secret(core).is_none() && entropy(core) >= floor
 }
 
 /// A UUID: 8-4-4-4-12 hexadecimal digits.

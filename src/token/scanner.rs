@@ -37,6 +37,8 @@ const MAX_HEADERS: u8 = 8;
 /// Longest token of a prefixed family, in bytes.
 const MAX_PREFIXED: usize = 16 * 1024;
 
+/// The alphabet of tokens with a prefix.
+static PREFIXED: Class = Class::alphanumeric_and(b"-._~+/=!");
 /// The alphabet of an SD-JWT's disclosures and key binding.
 static DISCLOSURES: Class = Class::alphanumeric_and(b"-_.~");
 
@@ -503,7 +505,10 @@ impl<'e> Scanner<'e> {
         let family = engine.family(index);
         let bytes = window.bytes;
         let Some(start) = family_start(family, bytes, at) else { return Ok(false) };
-        if !escape::starts_cleanly(bytes, start) || window.base + (start as u64) < self.claimed {
+        let url = matches!(family.decoder, Some(Decoder::AzureSas | Decoder::AwsPresigned));
+        // A signed URL may hold another token, seen before its signature is.
+        let overlaps = window.base + (start as u64) < self.claimed && !url;
+        if !escape::starts_cleanly(bytes, start) || overlaps {
             return Ok(false);
         }
         let Some(pattern) = family.pattern.as_ref().and_then(|p| p.regex()) else { return Ok(false) };
@@ -511,7 +516,6 @@ impl<'e> Scanner<'e> {
         if window.more && limit == bytes.len() && limit - at < 512 {
             return Err(NeedMore);
         }
-        let url = matches!(family.decoder, Some(Decoder::AzureSas | Decoder::AwsPresigned));
         let raw = pattern.find(&bytes[start..limit]).map(|m| start + m.end());
         let stop = raw.unwrap_or_else(|| {
             at + bytes[at..limit].iter().take_while(|b| TOKEN68.has(**b)).count()
@@ -521,7 +525,7 @@ impl<'e> Scanner<'e> {
         }
         let mut found = raw.map(|end| (bytes[start..end].to_vec(), end));
         if !url && matches!(bytes.get(stop), Some(b'%' | b'\\' | b'&')) {
-            let run = escape::run(bytes, start, &TOKEN68, MAX_PREFIXED);
+            let run = escape::run(bytes, start, &PREFIXED, MAX_PREFIXED);
             if run.open && window.more {
                 return Err(NeedMore);
             }
@@ -529,7 +533,7 @@ impl<'e> Scanner<'e> {
                 && let Some(m) = pattern.find(text)
                 && m.end() > raw.map_or(0, |end| end - start)
             {
-                let end = escape::run(bytes, start, &TOKEN68, m.end()).end;
+                let end = escape::run(bytes, start, &PREFIXED, m.end()).end;
                 found = Some((text[..m.end()].to_vec(), end));
             }
         }
@@ -594,8 +598,8 @@ impl<'e> Scanner<'e> {
         engine.prefilter.find(value, 0, value.len(), &mut hits);
         let own = hits.iter().any(|hit| match &engine.routes[usize::from(hit.anchor)] {
             Route::Jose => hit.at == 0 && {
-                let end = value.iter().position(|b| *b == b'.');
-                end.is_some_and(|end| jose::decode_header(&value[..end]).is_some())
+                let end = value.iter().position(|b| *b == b'.').unwrap_or(value.len());
+                jose::decode_header(&value[..end]).is_some()
             },
             Route::Families(families) => families.iter().any(|&index| {
                 let family = engine.family(index);
@@ -685,8 +689,13 @@ fn prove(engine: &Engine, index: u16, text: &[u8], anchor: usize, intern: &mut I
         (Some(false), OnChecksumFailure::Suspect) => confidence = Confidence::Low,
         _ => {}
     }
-    if sum != Some(true) && family.decoder.is_none_or(|d| d == Decoder::Base64) {
-        if proof::not_secret(body).is_some() || proof::is_wordlike(body) {
+    let decodes = match family.decoder {
+        Some(Decoder::AzureSas | Decoder::AwsPresigned | Decoder::Macaroon) => true,
+        Some(Decoder::PrefixedJwt) => memchr::memmem::find(body, b"eyJ").is_some(),
+        Some(Decoder::Base64) | None => false,
+    };
+    if sum != Some(true) && !decodes {
+        if proof::not_secret(body).is_some() || proof::is_made_of_words(body) {
             return None;
         }
         if family.entropy.is_some_and(|floor| proof::entropy(body) < floor.min(achievable(body.len()))) {
