@@ -31,7 +31,7 @@ pub const MAX_TOKEN: usize = 512 * 1024;
 /// How many bytes before its own part a window should bring along: names, URLs and JSON objects begin there.
 pub const BEHIND: usize = 32 * 1024;
 /// How many tokens of one key are tried against the list of known secrets, per unit.
-const WEAK_SAMPLES: u8 = 8;
+const WEAK_SAMPLES: u8 = 3;
 /// How many headers that end at one dot are tried.
 const MAX_HEADERS: u8 = 8;
 /// Longest token of a prefixed family, in bytes.

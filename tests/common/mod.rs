@@ -19,7 +19,7 @@ pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 /// The same in seconds since 1970.
 pub(crate) const NOW_SECONDS: i64 = 1_772_366_400;
 /// No run may take longer.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(40);
 
 /// The binary under test, free of what the surroundings say about colours.
 pub(crate) fn keybound() -> Command {
