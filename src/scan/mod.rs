@@ -218,6 +218,10 @@ impl<'a> Worker<'a> {
             let reason = format!("what looks like a token at byte {at} is longer than can be judged");
             self.shared.note(name, Status::Truncated, reason);
         }
+        if let Some(at) = self.scanner.too_dense {
+            let reason = format!("from byte {at} on what looks like tokens stands too densely to look at each");
+            self.shared.note(name, Status::Truncated, reason);
+        }
         (end, result)
     }
 

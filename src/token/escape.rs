@@ -60,9 +60,21 @@ const LONGEST_ESCAPE: usize = 16;
 
 /// The run of characters of `class` at `start`, of at most `limit` characters.
 pub fn run<'a>(bytes: &'a [u8], start: usize, class: &Class, limit: usize) -> Run<'a> {
+    segments(bytes, start, class, limit, usize::MAX)
+}
+
+/// The same, ending before a dot that would be one more than `dots`.
+pub fn segments<'a>(bytes: &'a [u8], start: usize, class: &Class, limit: usize, dots: usize) -> Run<'a> {
     let stop = (start.saturating_add(limit)).min(bytes.len());
+    let mut seen = 0;
     let mut at = start;
     while at < stop && class.has(bytes[at]) {
+        if bytes[at] == b'.' {
+            if seen == dots {
+                return Run { text: Cow::Borrowed(&bytes[start..at]), end: at, open: false };
+            }
+            seen += 1;
+        }
         at += 1;
     }
     if at == stop {
@@ -75,6 +87,12 @@ pub fn run<'a>(bytes: &'a [u8], start: usize, class: &Class, limit: usize) -> Ru
     while at < bytes.len() && text.as_ref().map_or(at - start, Vec::len) < limit {
         let byte = bytes[at];
         if class.has(byte) {
+            if byte == b'.' {
+                if seen == dots {
+                    return finish(bytes, start, at, text, false);
+                }
+                seen += 1;
+            }
             if let Some(text) = &mut text {
                 text.push(byte);
             }
@@ -83,6 +101,12 @@ pub fn run<'a>(bytes: &'a [u8], start: usize, class: &Class, limit: usize) -> Ru
         }
         match escape(&bytes[at..]) {
             Escape::Char(decoded, length) if class.has(decoded) => {
+                if decoded == b'.' {
+                    if seen == dots {
+                        return finish(bytes, start, at, text, false);
+                    }
+                    seen += 1;
+                }
                 text.get_or_insert_with(|| bytes[start..at].to_vec()).push(decoded);
                 at += length;
             }

@@ -9,6 +9,8 @@ pub const ANCHORS: &[&str] = &["otected\"", "phertext\""];
 
 /// How far before the anchor the object may begin, in bytes.
 pub const LOOK_BEHIND: usize = 24 * 1024;
+/// The longest object, in bytes.
+const MAX_OBJECT: usize = 128 * 1024;
 /// How many opening braces before the anchor are tried.
 const MAX_OPENINGS: usize = 12;
 
@@ -38,16 +40,23 @@ pub enum Outcome {
     NeedMore,
 }
 
-/// Reads the object around the anchor at `at`; `more` says that bytes may follow the buffer.
-pub fn around(bytes: &[u8], at: usize, more: bool) -> Outcome {
+/// Reads the object around the anchor at `at`; `more` says that bytes may follow the buffer. What is looked at is taken
+/// off `work`, and nothing is found once that is used up.
+pub fn around(bytes: &[u8], at: usize, more: bool, work: &mut i64) -> Outcome {
     let floor = at.saturating_sub(LOOK_BEHIND);
     let openings = bytes[floor..at].iter().enumerate().rev().filter(|(_, b)| **b == b'{').map(|(n, _)| floor + n);
     let mut cut_off = false;
     for start in openings.take(MAX_OPENINGS) {
-        let Some((object, length)) = json::parse_prefix(&bytes[start..]) else {
-            cut_off |= more && !closes(&bytes[start..]);
+        if *work < 0 {
+            return Outcome::Nothing;
+        }
+        let text = &bytes[start..bytes.len().min(start + MAX_OBJECT)];
+        let Some((object, length)) = json::parse_prefix(text) else {
+            *work -= 2 * text.len() as i64;
+            cut_off |= more && text.len() < MAX_OBJECT && !closes(text);
             continue;
         };
+        *work -= length as i64;
         let end = start + length;
         if end <= at {
             continue;
@@ -117,7 +126,7 @@ mod tests {
         for text in [flat, general] {
             let places: Vec<usize> = memchr::memmem::find_iter(text.as_bytes(), ANCHORS[0]).collect();
             for (n, place) in places.iter().enumerate() {
-                match around(text.as_bytes(), *place, false) {
+                match around(text.as_bytes(), *place, false, &mut 1_000_000) {
                     Outcome::Found(found) => {
                         assert_eq!(n, 0);
                         let parts = (&found.header[..], found.payload.as_deref(), &found.last[..]);
@@ -135,15 +144,15 @@ mod tests {
     fn an_object_that_is_cut_off_asks_for_more() {
         let text = r#"{"payload":"cA","protected":"aA","sig"#;
         let at = text.find(ANCHORS[0]).expect("anchor");
-        assert_eq!(around(text.as_bytes(), at, true), Outcome::NeedMore);
-        assert_eq!(around(text.as_bytes(), at, false), Outcome::Nothing);
+        assert_eq!(around(text.as_bytes(), at, true, &mut 1_000_000), Outcome::NeedMore);
+        assert_eq!(around(text.as_bytes(), at, false, &mut 1_000_000), Outcome::Nothing);
     }
 
     proptest! {
         #[test]
         fn never_panics(before in "[{}\"a:,\\\\]{0,40}", after in "[{}\"a:,\\\\]{0,40}", more in any::<bool>()) {
             let text = format!("{before}\"protected\"{after}");
-            let _ = around(text.as_bytes(), before.len() + 3, more);
+            let _ = around(text.as_bytes(), before.len() + 3, more, &mut 1_000_000);
         }
     }
 }

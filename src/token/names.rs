@@ -1,6 +1,7 @@
 //! Tokens without a shape of their own, found by the name that stands before them: `Authorization: Bearer …`,
 //! `"access_token": "…"`, `?token=…`, `Cookie: session=…`.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::carrier::{self, Carrier, normalise};
@@ -81,8 +82,15 @@ impl Names {
         self.by_name.get("token").copied().filter(|_| named)
     }
 
-    /// Reads what stands after the anchor at `at`.
-    pub fn read(&self, catalogue: &Catalogue, bytes: &[u8], at: usize, more: bool) -> Outcome {
+    /// Reads what stands after the anchor at `at`. What is looked at is taken off `work`.
+    pub fn read(&self, catalogue: &Catalogue, bytes: &[u8], at: usize, more: bool, work: &mut i64) -> Outcome {
+        let used = Cell::new(0);
+        let outcome = self.read_counted(catalogue, bytes, at, more, &used);
+        *work -= used.get();
+        outcome
+    }
+
+    fn read_counted(&self, catalogue: &Catalogue, bytes: &[u8], at: usize, more: bool, used: &Cell<i64>) -> Outcome {
         let Some((start, end)) = identifier(bytes, at) else { return Outcome::Values(Vec::new()) };
         if more && end + 64 > bytes.len() {
             return Outcome::NeedMore;
@@ -91,7 +99,7 @@ impl Names {
             return Outcome::Values(Vec::new());
         }
         let name = normalise(&bytes[start..end]);
-        let reader = Reader { names: self, catalogue, bytes, more };
+        let reader = Reader { names: self, catalogue, bytes, more, used };
         match name.as_str() {
             "bearer" => reader.scheme(end),
             "cookie" | "setcookie" => reader.cookies(end),
@@ -141,6 +149,8 @@ struct Reader<'a> {
     catalogue: &'a Catalogue,
     bytes: &'a [u8],
     more: bool,
+    /// How many bytes were looked at.
+    used: &'a Cell<i64>,
 }
 
 /// What stands between a name and its value.
@@ -205,6 +215,7 @@ impl Reader<'_> {
         }
         let stop = |b: &u8| matches!(*b, b'\n' | b'\r' | b'"' | b'\'' | b'<' | b'\0');
         let line_end = gap.value + self.bytes[gap.value..].iter().take(8192).take_while(|b| !stop(b)).count();
+        self.used.set(self.used.get() + (line_end - gap.value) as i64);
         if self.more && line_end == self.bytes.len() {
             return Outcome::NeedMore;
         }
@@ -316,6 +327,8 @@ impl Reader<'_> {
             return if self.more { Outcome::NeedMore } else { Outcome::Values(Vec::new()) };
         }
         let run = escape::run(self.bytes, start, class, MAX_VALUE);
+        // Each look at a value is a handful of passes over it.
+        self.used.set(self.used.get() + 8 * run.text.len() as i64);
         if run.open && self.more {
             return Outcome::NeedMore;
         }

@@ -32,6 +32,11 @@ pub const MAX_TOKEN: usize = 512 * 1024;
 pub const BEHIND: usize = 32 * 1024;
 /// How many tokens of one key are tried against the list of known secrets, per unit.
 const WEAK_SAMPLES: u8 = 3;
+/// How much may be looked at around hits, in bytes for each byte scanned. Ordinary bytes need a hundredth of it; text
+/// made of nothing but lookalikes would need thousands.
+const WORK: i64 = 48;
+/// How much of that may be saved up.
+const MAX_WORK: i64 = 64 * 1024 * 1024;
 /// How many headers that end at one dot are tried.
 const MAX_HEADERS: u8 = 8;
 /// Longest token of a prefixed family, in bytes.
@@ -167,6 +172,9 @@ pub struct Scanner<'e> {
     pub sightings: Vec<Sighting>,
     /// Places where something too long to be judged begins.
     pub too_long: Vec<u64>,
+    /// Where lookalikes began to stand too densely to look at each.
+    pub too_dense: Option<u64>,
+    work: i64,
     seen: HashMap<u64, u32, foldhash::fast::FixedState>,
     hash: foldhash::quality::RandomState,
     intern: Interner,
@@ -209,6 +217,8 @@ impl<'e> Scanner<'e> {
             tokens: Vec::new(),
             sightings: Vec::new(),
             too_long: Vec::new(),
+            too_dense: None,
+            work: MAX_WORK / 4,
             seen: HashMap::default(),
             hash: foldhash::quality::RandomState::default(),
             intern: Interner::default(),
@@ -226,6 +236,8 @@ impl<'e> Scanner<'e> {
     pub fn begin_unit(&mut self) {
         self.forget_tokens();
         self.too_long.clear();
+        self.too_dense = None;
+        self.work = MAX_WORK / 4;
         self.weak.clear();
         self.claimed = 0;
         self.processed = None;
@@ -253,6 +265,7 @@ impl<'e> Scanner<'e> {
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
         self.engine.prefilter.find(window.bytes, window.from, to, &mut hits);
+        self.work = (self.work + WORK * (to - window.from) as i64).min(MAX_WORK);
         let mut done = to;
         for hit in &hits {
             let key = (window.base + hit.at as u64, hit.anchor);
@@ -271,7 +284,12 @@ impl<'e> Scanner<'e> {
 
     fn hit(&mut self, window: &Window<'_>, hit: AnchorHit) -> Result<(), NeedMore> {
         let engine = self.engine;
-        match &engine.routes[usize::from(hit.anchor)] {
+        let route = &engine.routes[usize::from(hit.anchor)];
+        if self.work < 0 && !matches!(route, Route::Jose) {
+            self.too_dense.get_or_insert(window.base + hit.at as u64);
+            return Ok(());
+        }
+        match route {
             Route::Name => self.named(window, hit.at),
             _ if window.base + (hit.at as u64) < self.claimed => Ok(()),
             Route::Jose => self.compact(window, hit.at),
@@ -292,7 +310,8 @@ impl<'e> Scanner<'e> {
     fn compact(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
         let Some(header_end) = self.header_end(window, at)? else { return Ok(()) };
         let Some(header) = self.header(&window.bytes[at..header_end]) else { return Ok(()) };
-        let run = escape::run(window.bytes, at, &COMPACT, MAX_TOKEN);
+        let dots = if header.encrypted { 4 } else { 2 };
+        let run = escape::segments(window.bytes, at, &COMPACT, MAX_TOKEN, dots);
         if run.open && window.more {
             if run.text.len() < MAX_TOKEN {
                 return Err(NeedMore);
@@ -466,7 +485,7 @@ impl<'e> Scanner<'e> {
     // ---- JOSE, JSON -----------------------------------------------------------------------------------------------
 
     fn json(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
-        let found = match jose_json::around(window.bytes, at, window.more) {
+        let found = match jose_json::around(window.bytes, at, window.more, &mut self.work) {
             jose_json::Outcome::Found(found) => found,
             jose_json::Outcome::Nothing => return Ok(()),
             jose_json::Outcome::NeedMore if window.bytes.len() - at >= MAX_TOKEN => return Ok(()),
@@ -504,7 +523,9 @@ impl<'e> Scanner<'e> {
         let engine = self.engine;
         let family = engine.family(index);
         let bytes = window.bytes;
-        let Some(start) = family_start(family, bytes, at) else { return Ok(false) };
+        let lead = family_start(family, bytes, at);
+        self.work -= 256 + if family.lead.is_some() { 4 * (at - lead.unwrap_or(at.saturating_sub(512))) as i64 } else { 0 };
+        let Some(start) = lead else { return Ok(false) };
         let url = matches!(family.decoder, Some(Decoder::AzureSas | Decoder::AwsPresigned));
         // A signed URL may hold another token, seen before its signature is.
         let overlaps = window.base + (start as u64) < self.claimed && !url;
@@ -523,6 +544,7 @@ impl<'e> Scanner<'e> {
         if window.more && stop == bytes.len() {
             return Err(NeedMore);
         }
+        self.work -= 2 * (stop - start) as i64;
         let mut found = raw.map(|end| (bytes[start..end].to_vec(), end));
         if !url && matches!(bytes.get(stop), Some(b'%' | b'\\' | b'&')) {
             let run = escape::run(bytes, start, &PREFIXED, MAX_PREFIXED);
@@ -563,7 +585,7 @@ impl<'e> Scanner<'e> {
 
     fn named(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
         let engine = self.engine;
-        let values = match engine.names.read(&engine.catalogue, window.bytes, at, window.more) {
+        let values = match engine.names.read(&engine.catalogue, window.bytes, at, window.more, &mut self.work) {
             names::Outcome::Values(values) => values,
             names::Outcome::NeedMore => return Err(NeedMore),
         };
