@@ -47,7 +47,9 @@ fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 
 #[track_caller]
 fn assert_valid(report: &Value) {
-    let schema: Value = serde_json::from_str(include_str!("data/sarif-2.1.0.schema.json")).expect("the schema is JSON");
+    // A slip in the standard: one pattern is no regular expression, there is a bracket too many.
+    let schema = include_str!("data/sarif-2.1.0.schema.json").replace("-[a-zA-Z]{2}]?$", "-[a-zA-Z]{2}?$");
+    let schema: Value = serde_json::from_str(&schema).expect("the schema is JSON");
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("the schema is one");
     let errors: Vec<String> = validator.iter_errors(report).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));

@@ -200,7 +200,7 @@ impl Outcome {
             end_line,
             end_column,
             byte_start: place.at.start,
-            byte_end: place.at.end,
+            byte_end: place.at.start + u64::from(place.at.length),
             layers: Vec::new(),
             member: None,
             commit: None,
@@ -211,18 +211,19 @@ impl Outcome {
     fn lines(&self, place: &Place) -> (u64, u64, u64, u64) {
         let before = self.parts.get(&place.path).map_or(&[][..], |ends| &ends[..place.part as usize]);
         let lines_before: u64 = before.iter().map(|end| end.lines).sum();
-        let line = (lines_before as i64 + place.at.line).max(0) as u64 + 1;
+        let line = (lines_before as i64 + i64::from(place.at.line)).max(0) as u64 + 1;
         let line_start = place
             .at
             .line_start
+            .map(u64::from)
             .or_else(|| before.iter().rev().find_map(|end| end.last_line_start))
             .unwrap_or(0);
         let column = place.at.start.saturating_sub(line_start) + 1;
         let inside = u64::from(place.at.lines_inside);
         let end_column = if inside == 0 {
-            column + (place.at.end - place.at.start)
+            column + u64::from(place.at.length)
         } else {
-            place.at.end - place.at.last_line_start + 1
+            u64::from(place.at.on_last_line) + 1
         };
         (line, column, line + inside, end_column)
     }

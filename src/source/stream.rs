@@ -2,6 +2,7 @@
 //! of what it sights. Memory is one buffer, whatever the length.
 
 use std::io::{self, Read};
+use std::num::NonZeroU64;
 
 use crate::token::scanner::{BEHIND, MAX_TOKEN, Scanner, Sighting, Window};
 
@@ -12,7 +13,7 @@ const MAX_PENDING: usize = MAX_TOKEN + 64 * 1024;
 /// Past this many distinct tokens they are handed on before the unit ends.
 const MAX_TOKENS: usize = 2_048;
 /// How many places of a token are kept per unit.
-pub const PLACES: usize = 3;
+pub const PLACES: usize = 6;
 
 /// Which part of a stream is read.
 #[derive(Debug, Clone, Copy)]
@@ -41,16 +42,17 @@ impl Part {
 pub struct PartPlace {
     /// Offset of the first byte.
     pub start: u64,
-    /// Offset past the last byte.
-    pub end: u64,
-    /// Line breaks between the part's first byte and the place.
-    pub line: i64,
+    /// Length in bytes.
+    pub length: u32,
+    /// Line breaks between the part's first byte and the place. A part is far shorter than 2 GiB, but for a pipe: past
+    /// two thousand million lines the count stays there.
+    pub line: i32,
     /// Offset of the first byte of its line, where that lies in the part.
-    pub line_start: Option<u64>,
+    pub line_start: Option<NonZeroU64>,
     /// Line breaks inside the place.
     pub lines_inside: u32,
-    /// Offset of the first byte of its last line, where it has several.
-    pub last_line_start: u64,
+    /// How many bytes of the place stand on its last line, where it has several.
+    pub on_last_line: u32,
 }
 
 /// What was read of a part.
@@ -200,11 +202,11 @@ impl State {
         let inside = &bytes[start..end];
         PartPlace {
             start: sighting.start,
-            end: sighting.end,
-            line,
-            line_start,
+            length: inside.len() as u32,
+            line: i32::try_from(line).unwrap_or(i32::MAX),
+            line_start: line_start.and_then(NonZeroU64::new),
             lines_inside: memchr::memchr_iter(b'\n', inside).count() as u32,
-            last_line_start: memchr::memrchr(b'\n', inside).map_or(0, |at| sighting.start + at as u64 + 1),
+            on_last_line: memchr::memrchr(b'\n', inside).map_or(0, |at| (inside.len() - at - 1) as u32),
         }
     }
 

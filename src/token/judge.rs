@@ -481,6 +481,12 @@ impl View<'_> {
         if self.faults.contains(Fault::ExpUnitMs) {
             say("a time is in milliseconds: a verifier that reads seconds sees the year 50000".to_owned());
         }
+        if self.faults.contains(Fault::AlgWeakSecret) {
+            say("its HMAC verifies with a well-known secret".to_owned());
+        }
+        if self.faults.contains(Fault::AlgNone) {
+            say("alg is none".to_owned());
+        }
         if facts.privileged {
             say("scope or roles reach far".to_owned());
         }

@@ -181,6 +181,9 @@ impl Reader<'_> {
         let mut dpop = false;
         // Authorization: token VALUE. Bearer and SSWS have anchors of their own.
         let rest = &self.bytes[value.min(self.bytes.len())..];
+        let header = self.family(family).names.iter().any(|n| n == "authorization");
+        let first = rest.iter().take(64).take_while(|b| TOKEN68.has(**b)).count();
+        let scheme_unknown = header && matches!(rest.get(first), Some(b' ' | b'\t'));
         let word = rest.iter().take(16).take_while(|b| b.is_ascii_alphanumeric()).count();
         if matches!(rest.get(word), Some(b' ' | b'\t')) || rest[word.min(rest.len())..].starts_with(b"%20") {
             let scheme = rest[..word].to_ascii_lowercase();
@@ -190,13 +193,16 @@ impl Reader<'_> {
                     dpop = scheme == b"dpop";
                     value += word + if rest[word] == b'%' { 3 } else { 1 };
                 }
+                // AWS4-HMAC-SHA256 Credential=…: what a scheme of its own is followed by is no bearer token.
+                _ if scheme_unknown => return Outcome::Values(Vec::new()),
                 _ => {}
             }
+        } else if scheme_unknown && rest[..first].contains(&b'-') {
+            return Outcome::Values(Vec::new());
         }
         let description = self.family(family);
         let name_before = self.bytes[..start].last().copied();
         let in_url = separator == b'=' && matches!(name_before, Some(b'?' | b'&' | b'#' | b';'));
-        let header = description.names.iter().any(|n| n == "authorization");
         // A bare assignment in code names many things; one in quotes, a URL or a header means it.
         let floor = match (gap.quoted || in_url || header || dpop, description.role) {
             (true, _) => description.min_length,

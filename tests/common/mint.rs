@@ -11,7 +11,6 @@ use super::NOW_SECONDS;
 
 const DIGITS: &[u8] = b"0123456789";
 const HEX: &[u8] = b"0123456789abcdef";
-const CAPITALS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Chance that can be had again (SplitMix64).
@@ -65,7 +64,7 @@ fn base62_checksum(random: &str) -> String {
 
 /// `ghp_…` or any other prefix of that form, 40 characters, with a checksum that fits.
 pub(crate) fn with_checksum(prefix: &str, seed: u64) -> String {
-    let random = Chance::new(seed).text(BASE62, 30);
+    let random = Chance::of(&format!("{prefix}{seed}")).text(BASE62, 30);
     format!("{prefix}{random}{}", base62_checksum(&random))
 }
 
@@ -102,11 +101,6 @@ pub(crate) fn hex(seed: u64, length: usize) -> String {
 pub(crate) fn azure_sas(seed: u64, expires: &str) -> (String, String) {
     let signature = STANDARD.encode(Chance::new(seed).bytes(32)).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
     (format!("sv=2024-11-04&sr=c&sp=rl&se={}&{}{signature}", expires.replace(':', "%3A"), "sig="), signature)
-}
-
-/// A Slack-like upper-case identifier.
-pub(crate) fn capitals(seed: u64, length: usize) -> String {
-    Chance::new(seed).text(CAPITALS, length)
 }
 
 /// Five segments, the first a header with `kid` in it.

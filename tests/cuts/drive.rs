@@ -115,8 +115,8 @@ pub fn in_parts(engine: &Engine, text: &[u8], cuts: &[u64], sizes: &[usize]) -> 
 fn lines(before: &[PartEnd], at: &PartPlace) -> (u64, u64, u64, u64) {
     let lines_before: u64 = before.iter().map(|end| end.lines).sum();
     let line = (lines_before as i64 + at.line).max(0) as u64 + 1;
-    let line_start =
-        at.line_start.or_else(|| before.iter().rev().find_map(|end| end.last_line_start)).unwrap_or(0);
+    let own = |end: &PartEnd| end.last_line_start.filter(|line| *line <= at.start);
+    let line_start = at.line_start.or_else(|| before.iter().rev().find_map(own)).unwrap_or(0);
     let column = at.start.saturating_sub(line_start) + 1;
     let inside = u64::from(at.lines_inside);
     let end_column =
@@ -275,7 +275,7 @@ pub fn piece(kind: u8, seed: u64) -> Vec<u8> {
             format!("sv=2024-11-04&st=2026-01-01T00%3A00%3A00Z&se=2027-01-01T00%3A00%3A00Z&sr=b&{}{signature}&spr=https{more}", "sig=").into_bytes()
         }
         31 => format!(
-            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}&X-Amz-Date=20260301T000000Z&X-Amz-Expires=600&X-Amz-SignedHeaders=host&{}={}",
+            "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}&X-Amz-Date=20260301T000000Z&X-Amz-Expires=600&X-Amz-SignedHeaders=host&{}={}",
             chance.text(BASE62, 60),
             ["X-Amz-", "Signature"].concat(),
             chance.text(b"0123456789abcdef", 64)
