@@ -21,21 +21,21 @@ pub struct Policy {
 
 /// Kinds and their longest lifetimes in seconds. A token may live exactly this long: 3600 passes, 3601 does not.
 const DEFAULT_TTL: &[(&str, i64)] = &[
-    ("access", 3_600),          // RFC 6750, section 5.3: one hour or less
-    ("access-bound", 86_400),   // binding lowers the risk, it does not remove it
-    ("entra-access", 5_400),    // random between 60 and 90 minutes
+    ("access", 3_600),        // RFC 6750, section 5.3: one hour or less
+    ("access-bound", 86_400), // binding lowers the risk, it does not remove it
+    ("entra-access", 5_400),  // random between 60 and 90 minutes
     ("id", 3_600),
-    ("dpop-proof", 300),        // RFC 9449, section 11.1: seconds to minutes
+    ("dpop-proof", 300), // RFC 9449, section 11.1: seconds to minutes
     ("client-assertion", 300),
     ("request-object", 3_600),
     ("logout", 120),
     ("ci-oidc", 600),
-    ("k8s-sa", 3_607),          // what the kubelet asks for
+    ("k8s-sa", 3_607), // what the kubelet asks for
     ("jwt-svid", 300),
-    ("refresh", 2_592_000),     // 30 days
+    ("refresh", 2_592_000), // 30 days
     ("session", 86_400),
-    ("pat", 7_776_000),         // 90 days
-    ("sas", 604_800),           // 7 days
+    ("pat", 7_776_000), // 90 days
+    ("sas", 604_800),   // 7 days
     ("presigned", 604_800),
 ];
 

@@ -98,7 +98,9 @@ fn a_pipe_that_is_named_is_read() {
     let token = mint::github(3);
     std::thread::scope(|scope| {
         let path = &path;
-        scope.spawn(move || OpenOptions::new().write(true).open(path).and_then(|mut pipe| pipe.write_all(token.as_bytes())));
+        scope.spawn(move || {
+            OpenOptions::new().write(true).open(path).and_then(|mut pipe| pipe.write_all(token.as_bytes()))
+        });
         assert_eq!(scan(dir.path(), &["pipe"]).paths(), ["pipe"]);
     });
 }
@@ -120,7 +122,8 @@ fn files_that_forbid_reading() {
     let dir = with_plain();
     put(dir.path(), "locked/a.txt", mint::github(4));
     let closed = put(dir.path(), "closed.txt", mint::github(5));
-    let lock = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    let lock =
+        |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
     lock(&closed, 0);
     lock(&dir.path().join("locked"), 0);
     let record = scan_beside_plain(dir.path());
@@ -130,7 +133,10 @@ fn files_that_forbid_reading() {
     }
     assert_eq!(record.paths(), ["plain.txt"]);
     for path in ["closed.txt", "locked"] {
-        assert!(record.covered(path).is_some_and(|(status, why)| status == "skipped" && why.contains("ermission")), "{path}");
+        assert!(
+            record.covered(path).is_some_and(|(status, why)| status == "skipped" && why.contains("ermission")),
+            "{path}"
+        );
     }
 }
 
@@ -147,7 +153,10 @@ fn empty_files_and_odd_names() {
     assert_eq!(record.findings.len(), 5, "{:?}", record.paths());
     assert_eq!(record.summary["files"], 6);
     assert!(record.paths().contains(&"not-utf8-\u{fffd}.txt"));
-    assert!(record.paths().iter().all(|path| !path.contains('\n')), "a line break in a name forges a line of the report");
+    assert!(
+        record.paths().iter().all(|path| !path.contains('\n')),
+        "a line break in a name forges a line of the report"
+    );
 }
 
 /// Files that come and go, grow and shrink while they are read: whatever is seen, the report is whole, and what could
@@ -168,7 +177,12 @@ fn files_that_change_under_the_scan() {
                 round += 1;
                 let file = OpenOptions::new().write(true).open(&log_path).expect("it is there");
                 let length = log.len() as u64;
-                file.set_len(if round % 3 == 0 { length + 9_000_000 } else { length / u64::from(round % 3 * 50) }).expect("it can be cut");
+                file.set_len(if round.is_multiple_of(3) {
+                    length + 9_000_000
+                } else {
+                    length / u64::from(round % 3 * 50)
+                })
+                .expect("it can be cut");
                 for n in 0..40 {
                     let path = put(dir.path(), format!("come/and/go-{n}.txt"), format!("{n}\n{}", mint::github(12)));
                     let _ = fs::remove_file(path);
@@ -182,8 +196,12 @@ fn files_that_change_under_the_scan() {
             assert_eq!((run.code, run.err().as_str()), (Some(1), ""));
             let record = run.record();
             assert!(record.paths().contains(&"plain.txt"));
-            let of_log = record.findings.iter().find(|f| f["location"]["path"] == "app.log").expect("its first bytes stay");
-            assert_eq!((common::number(of_log, "/location/line"), common::number(of_log, "/location/byte_start")), (1, 0));
+            let of_log =
+                record.findings.iter().find(|f| f["location"]["path"] == "app.log").expect("its first bytes stay");
+            assert_eq!(
+                (common::number(of_log, "/location/line"), common::number(of_log, "/location/byte_start")),
+                (1, 0)
+            );
         }
     });
 }
@@ -209,9 +227,24 @@ fn bytes_that_are_no_text() {
 #[test]
 fn numbers_beyond_all_bounds() {
     let numbers = [
-        "1e400", "-1e400", "99999999999999999999", "-99999999999999999999", "9223372036854775807", "-9223372036854775808",
-        "9223372036854775808", "1e18", "1e-400", "0", "-0", "0.0000001", "253402300800", "99999999999", "100000000000",
-        "99999999999999", "100000000000000", "1e999999999999999999999",
+        "1e400",
+        "-1e400",
+        "99999999999999999999",
+        "-99999999999999999999",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "9223372036854775808",
+        "1e18",
+        "1e-400",
+        "0",
+        "-0",
+        "0.0000001",
+        "253402300800",
+        "99999999999",
+        "100000000000",
+        "99999999999999",
+        "100000000000000",
+        "1e999999999999999999999",
     ];
     for number in numbers.iter().map(|n| (*n).to_owned()).chain(["9".repeat(5000)]) {
         let claims = [
@@ -232,7 +265,8 @@ fn numbers_beyond_all_bounds() {
 #[test]
 fn an_expiry_beyond_all_bounds_is_live() {
     for number in ["1e400", "99999999999999999999", "9223372036854775808"] {
-        let record = scan_bytes(jwt_of(&format!("{{\"sub\":\"alice\",\"iat\":{NOW_SECONDS},\"exp\":{number}}}")).as_bytes());
+        let record =
+            scan_bytes(jwt_of(&format!("{{\"sub\":\"alice\",\"iat\":{NOW_SECONDS},\"exp\":{number}}}")).as_bytes());
         let finding = record.only();
         assert_eq!(text(finding, "/token/state"), "live", "{number}");
         assert!(common::texts(finding, "/faults").contains(&"jwt-exp-far"), "{number}");
@@ -247,7 +281,12 @@ fn claims_nested_without_end() {
         let inner = if open == "[" { "" } else { "1" };
         // Objects make longer texts; what is longer than a token can be is another test.
         let deep = if open == "[" { deep } else { deep / 2 };
-        let whole = format!("{{\"sub\":\"alice\",\"x\":{}{inner}{},\"exp\":{}}}", open.repeat(deep), close.repeat(deep), NOW_SECONDS + 9);
+        let whole = format!(
+            "{{\"sub\":\"alice\",\"x\":{}{inner}{},\"exp\":{}}}",
+            open.repeat(deep),
+            close.repeat(deep),
+            NOW_SECONDS + 9
+        );
         let record = scan_between(jwt_of(&whole).as_bytes());
         assert_eq!(text(record.only(), "/token/subject"), "alice");
         assert_eq!(text(record.only(), "/token/state"), "live", "what stands behind it is read");
@@ -293,7 +332,10 @@ fn a_header_without_end() {
     let long = jwt_of(&format!("{{\"sub\":\"alice\",\"x\":\"{}\"}}", "a".repeat(1_500_000)));
     let record = scan_between(long.as_bytes());
     assert_eq!(record.findings.len(), 0);
-    assert!(record.covered("-").is_some_and(|(status, why)| status == "truncated" && why.contains("longer")), "{record:?}");
+    assert!(
+        record.covered("-").is_some_and(|(status, why)| status == "truncated" && why.contains("longer")),
+        "{record:?}"
+    );
 }
 
 /// Whatever announces a token, over and over. The sizes are such that a debug build has a second or two to do; what
@@ -301,10 +343,24 @@ fn a_header_without_end() {
 #[test]
 fn anchors_without_end() {
     for (piece, kilobytes) in [
-        ("eyJ", 5_000), ("eyJ.", 1_000), ("eyJ%2", 500), ("Bearer ", 500), ("Authorization: Bearer ", 500), ("token=", 60),
-        ("\"token\":\"", 500), ("Cookie: sid=", 60), ("ghp_", 60), ("&sig=", 60), ("se=1&sig=", 60), ("xoxb-1", 500),
-        ("{\"protected\":\"", 500), ("{\"payload\":\"a\",\"signatures\":[", 500), ("%2E", 500), ("\\u002e", 500),
-        ("{", 500), ("[", 2_000),
+        ("eyJ", 5_000),
+        ("eyJ.", 1_000),
+        ("eyJ%2", 500),
+        ("Bearer ", 500),
+        ("Authorization: Bearer ", 500),
+        ("token=", 60),
+        ("\"token\":\"", 500),
+        ("Cookie: sid=", 60),
+        ("ghp_", 60),
+        ("&sig=", 60),
+        ("se=1&sig=", 60),
+        ("xoxb-1", 500),
+        ("{\"protected\":\"", 500),
+        ("{\"payload\":\"a\",\"signatures\":[", 500),
+        ("%2E", 500),
+        ("\\u002e", 500),
+        ("{", 500),
+        ("[", 2_000),
     ] {
         scan_between(piece.repeat(kilobytes * 1_000 / piece.len()).as_bytes());
     }
@@ -335,7 +391,9 @@ const STEERING: [char; 8] = ['\u{1b}', '\u{7}', '\u{8}', '\u{9b}', '\u{202e}', '
 fn assert_tame(output: &[u8], what: &str) {
     let output = String::from_utf8(output.to_vec()).expect("reports are UTF-8");
     for c in STEERING {
-        let at = output.find(c).map(|at| output[..at].chars().rev().take(60).collect::<String>().chars().rev().collect::<String>());
+        let at = output
+            .find(c)
+            .map(|at| output[..at].chars().rev().take(60).collect::<String>().chars().rev().collect::<String>());
         assert!(at.is_none(), "{what}: {c:?} after {at:?}");
     }
 }
@@ -344,7 +402,8 @@ fn assert_tame(output: &[u8], what: &str) {
 fn nothing_steers_the_terminal() {
     let wild: String = STEERING.iter().collect::<String>() + "\n[31mred";
     let claim = |name: &str| Jwt::numbered(name.len() as u64).claim(name, format!("{name}{wild}x"));
-    let mut tokens: Vec<String> = ["sub", "iss", "aud", "client_id", "scope", "azp"].map(|name| claim(name).mint()).to_vec();
+    let mut tokens: Vec<String> =
+        ["sub", "iss", "aud", "client_id", "scope", "azp"].map(|name| claim(name).mint()).to_vec();
     tokens.push(Jwt::access().claim("aud", vec![wild.clone(), "b".to_owned()]).mint());
     tokens.push(Jwt::access().claim(&wild, &*wild).mint());
     tokens.extend(["typ", "alg", "kid", "cty"].map(|name| Jwt::access().header(name, format!("{name}{wild}")).mint()));
@@ -366,8 +425,15 @@ fn nothing_steers_the_terminal() {
     }
     // What was typed comes back in messages.
     for args in [
-        &["scan", &wild][..], &["scan", "--format", &wild], &["scan", "--config", &wild], &["scan", "--now", &wild],
-        &["scan", "--rules", &wild], &["scan", &format!("--{wild}")], &["explain", &wild], &[&wild], &["inspect", "a", &wild],
+        &["scan", &wild][..],
+        &["scan", "--format", &wild],
+        &["scan", "--config", &wild],
+        &["scan", "--now", &wild],
+        &["scan", "--rules", &wild],
+        &["scan", &format!("--{wild}")],
+        &["explain", &wild],
+        &[&wild],
+        &["inspect", "a", &wild],
         &["rules", "check", &wild],
     ] {
         let run = common::run(args).exits(2);
@@ -375,7 +441,8 @@ fn nothing_steers_the_terminal() {
         assert_tame(&run.stderr, &format!("{args:?}"));
     }
     // And what a configuration says.
-    for config in [format!("{:?} = 1\n", "a\u{202e}b\u{200f}"), format!("[severity]\n\"a\\u001b\\u202e\" = 'low'\n")] {
+    for config in [format!("{:?} = 1\n", "a\u{202e}b\u{200f}"), "[severity]\n\"a\\u001b\\u202e\" = 'low'\n".to_owned()]
+    {
         put(dir.path(), "keybound.toml", config);
         let run = finish(keybound().current_dir(dir.path()).args(["scan", "."])).exits(2);
         assert_tame(&run.stderr, "keybound.toml");

@@ -203,7 +203,8 @@ fn in_files_and_on_standard_input() {
 #[test]
 fn in_the_claims_of_a_token() {
     let mut canaries = Canaries::default();
-    let inner: Vec<(&str, String)> = shaped(&mut canaries, 1).into_iter().chain(announced(&mut canaries, 100)).collect();
+    let inner: Vec<(&str, String)> =
+        shaped(&mut canaries, 1).into_iter().chain(announced(&mut canaries, 100)).collect();
     let mut outer = Vec::new();
     for (number, (_, token)) in inner.iter().enumerate() {
         let fresh = || Jwt::numbered(number as u64);
@@ -241,7 +242,8 @@ fn in_what_is_inspected() {
     let mut texts = Vec::new();
     for (_, token) in shaped(&mut canaries, 1).into_iter().chain(announced(&mut canaries, 100)) {
         let jwt = Jwt::access().claim("sub", token.as_str()).header("kid", token.as_str()).claim(&token, "x");
-        let jwt = jwt.claim("deep", json!([[{"a": {"b": token, &*token: [token]}}]])).claim("cnf", json!({"kid": token}));
+        let jwt =
+            jwt.claim("deep", json!([[{"a": {"b": token, &*token: [token]}}]])).claim("cnf", json!({"kid": token}));
         texts.extend([token, jwt.mint()]);
     }
     // Opaque ones that only the name of their claim tells.
@@ -279,7 +281,9 @@ fn in_the_names_of_files() {
     let other = canaries.keep("content", mint::github(77));
     let dir = tempfile::tempdir().expect("a folder");
     for (what, token) in shaped(&mut canaries, 1).into_iter().filter(|(_, token)| token.len() < 200) {
-        for path in [token.clone(), format!("{token}.txt"), format!("d-{token}/a.txt"), format!("e/x={token}/{token}/b")] {
+        for path in
+            [token.clone(), format!("{token}.txt"), format!("d-{token}/a.txt"), format!("e/x={token}/{token}/b")]
+        {
             put(dir.path(), format!("{}/{path}", what.replace(' ', "-")), &other);
         }
         let link = |target: &str, name: String| {
@@ -292,8 +296,10 @@ fn in_the_names_of_files() {
     }
     check_all_formats(&canaries, dir.path(), &["."]);
     // Named as roots, by relative and absolute paths, alone and several.
-    let roots: Vec<String> =
-        fs::read_dir(dir.path().join("github")).expect("it is there").map(|e| e.expect("an entry").path().display().to_string()).collect();
+    let roots: Vec<String> = fs::read_dir(dir.path().join("github"))
+        .expect("it is there")
+        .map(|e| e.expect("an entry").path().display().to_string())
+        .collect();
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
     assert!(roots.len() >= 3);
     check_all_formats(&canaries, dir.path(), &roots);
@@ -305,7 +311,8 @@ fn in_the_names_of_files() {
 #[test]
 fn in_ignore_files() {
     let mut canaries = Canaries::default();
-    let patterns: Vec<String> = shaped(&mut canaries, 1).into_iter().map(|(_, token)| format!("{token}[\n{{{token}\n")).collect();
+    let patterns: Vec<String> =
+        shaped(&mut canaries, 1).into_iter().map(|(_, token)| format!("{token}[\n{{{token}\n")).collect();
     let dir = folder([(".gitignore", patterns.concat()), ("a.txt", "x".to_owned())]);
     fs::create_dir(dir.path().join(".git")).expect("a folder");
     check_all_formats(&canaries, dir.path(), &["."]);
@@ -352,8 +359,16 @@ fn in_rule_files() {
     let dir = folder([("a.txt", "x")]);
     let family = |key: &str, value: &str| {
         let mut lines: Vec<(&str, &str)> = vec![
-            ("title", "'Acme key'"), ("anchors", "[acme_]"), ("pattern", "'acme_[a-z0-9]{24}'"), ("bindable", "none"),
-            ("reach", "normal"), ("role", "key"), ("lifetime", "x"), ("policy", "pat"), ("about", "x"), ("hits", "[a]"),
+            ("title", "'Acme key'"),
+            ("anchors", "[acme_]"),
+            ("pattern", "'acme_[a-z0-9]{24}'"),
+            ("bindable", "none"),
+            ("reach", "normal"),
+            ("role", "key"),
+            ("lifetime", "x"),
+            ("policy", "pat"),
+            ("about", "x"),
+            ("hits", "[a]"),
             ("misses", "[b]"),
         ];
         match lines.iter_mut().find(|(name, _)| *name == key) {
@@ -365,9 +380,10 @@ fn in_rule_files() {
     };
     for (what, token) in few(&mut canaries) {
         let quoted = format!("'{token}'");
-        let mut files: Vec<String> = ["anchors", "pattern", "bindable", "reach", "role", "checksum", "decoder", "rank", "hits", "policy"]
-            .map(|key| family(key, &quoted))
-            .to_vec();
+        let mut files: Vec<String> =
+            ["anchors", "pattern", "bindable", "reach", "role", "checksum", "decoder", "rank", "hits", "policy"]
+                .map(|key| family(key, &quoted))
+                .to_vec();
         files.extend([
             family(&quoted, "1"),
             family("pattern", &format!("'{token}('")),

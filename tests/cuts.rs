@@ -108,7 +108,13 @@ proptest! {
 }
 
 /// The driver reads [`CHUNK`] bytes at a time: with filler before them, pieces come to stand on that edge.
-fn check_chunks(pieces: &[(u8, u64)], before: usize, long: bool, cut: usize, sizes: &[usize]) -> Result<(), TestCaseError> {
+fn check_chunks(
+    pieces: &[(u8, u64)],
+    before: usize,
+    long: bool,
+    cut: usize,
+    sizes: &[usize],
+) -> Result<(), TestCaseError> {
     let bytes = [filler(CHUNK - before, long), text(pieces), filler(300, false)].concat();
     // The scanner's own view of it, in one window.
     let expected = in_windows(engine(), &bytes, &[]);

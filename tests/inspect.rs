@@ -67,7 +67,9 @@ fn what_is_no_token_is_said_to_be_none() {
 
 #[test]
 fn explain_prints_a_page() {
-    for (rule, expected) in [("jwt-unbound", "https://www.rfc-editor.org/rfc/rfc9700"), ("github-pat", "can be bound: to nothing")] {
+    for (rule, expected) in
+        [("jwt-unbound", "https://www.rfc-editor.org/rfc/rfc9700"), ("github-pat", "can be bound: to nothing")]
+    {
         let out = run(&["explain", rule]).exits(0).out();
         assert!(out.contains(expected) && out.contains("Fix:") && out.contains(&format!("({rule})")), "{out}");
     }
@@ -97,7 +99,12 @@ fn every_rule_that_is_listed_has_a_page() {
     assert!(rows.len() > 80);
     // One page of each kind; that all can be read is a unit test.
     for kind in ["check", "family"] {
-        let slug = rows.iter().filter(|row| row["kind"] == kind).map(|row| text(row, "/slug")).last().expect("one of each");
+        let slug = rows
+            .iter()
+            .filter(|row| row["kind"] == kind)
+            .map(|row| text(row, "/slug"))
+            .next_back()
+            .expect("one of each");
         run(&["explain", slug]).exits(0);
     }
 }

@@ -23,8 +23,23 @@ const OUTSIDE: &[&str] = &["cli", "main", "scan", "source", "report"];
 
 /// What touches it.
 const OUTSIDE_WORDS: &[&str] = &[
-    "std::fs", "File::open", "File::create", "std::env", "env::var", "env::args", "io::stdin", "io::stdout", "io::stderr",
-    "Stdin", "Stdout", "Timestamp::now", "Zoned::now", "SystemTime", "Instant", "std::process", "println!",
+    "std::fs",
+    "File::open",
+    "File::create",
+    "std::env",
+    "env::var",
+    "env::args",
+    "io::stdin",
+    "io::stdout",
+    "io::stderr",
+    "Stdin",
+    "Stdout",
+    "Timestamp::now",
+    "Zoned::now",
+    "SystemTime",
+    "Instant",
+    "std::process",
+    "println!",
 ];
 
 /// Longer files are to be cut at a seam.
@@ -137,7 +152,12 @@ fn names_are_read_out_of_paths() {
 #[test]
 fn every_room_has_a_floor() {
     for file in sources().iter().filter(|file| file.room != "lib") {
-        assert!(floor(&file.room).is_some(), "src/{}: `{}` stands on no floor; name it in FLOORS", file.path, file.room);
+        assert!(
+            floor(&file.room).is_some(),
+            "src/{}: `{}` stands on no floor; name it in FLOORS",
+            file.path,
+            file.room
+        );
     }
 }
 
@@ -159,14 +179,18 @@ fn no_arrow_runs_up_or_along_a_floor() {
                 };
                 *arrows.entry((file.room.clone(), used.clone())).or_default() += 1;
                 if Some(below) >= floor(&file.room) {
-                    wrong.push(format!("src/{}:{number}: {} uses {used}, which does not lie below it", file.path, file.room));
+                    wrong.push(format!(
+                        "src/{}:{number}: {} uses {used}, which does not lie below it",
+                        file.path, file.room
+                    ));
                 }
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // The reader of paths still reads something.
-    for (from, to) in [("cli", "scan"), ("report", "scan"), ("scan", "source"), ("source", "token"), ("token", "rules")] {
+    for (from, to) in [("cli", "scan"), ("report", "scan"), ("scan", "source"), ("source", "token"), ("token", "rules")]
+    {
         assert!(arrows.contains_key(&(from.to_owned(), to.to_owned())), "{from} → {to} was not seen");
     }
 }

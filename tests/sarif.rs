@@ -116,7 +116,8 @@ fn it_has_what_github_asks_for() {
         assert_eq!(level, levels, "{id}");
         match scores {
             Some(range) => {
-                let score: f64 = severities[id].as_str().expect("a text, not a number").parse().expect("a number in it");
+                let score: f64 =
+                    severities[id].as_str().expect("a text, not a number").parse().expect("a number in it");
                 assert!(range.contains(&score), "{id}: {score}");
             }
             None => assert!(severities[id].is_null(), "{id}"),
@@ -202,7 +203,10 @@ fn it_agrees_with_the_record() {
         assert_eq!(text(result, "/partialFingerprints/keyboundToken~1v1"), text(finding, "/token/fingerprint"));
         let region = &result["locations"][0]["physicalLocation"]["region"];
         for (sarif, own) in [
-            ("/startLine", "/line"), ("/startColumn", "/column"), ("/endLine", "/end_line"), ("/endColumn", "/end_column"),
+            ("/startLine", "/line"),
+            ("/startColumn", "/column"),
+            ("/endLine", "/end_line"),
+            ("/endColumn", "/end_column"),
             ("/byteOffset", "/byte_start"),
         ] {
             assert_eq!(number(region, sarif), number(&finding["location"], own));

@@ -67,7 +67,8 @@ fn formats_that_make_no_sense_are_refused_before_the_scan() {
         let run = finish(keybound().current_dir(dir.path()).arg("scan").args(format)).exits(2);
         assert!(run.out().is_empty() && run.err().contains("--format"), "{}", run.err());
     }
-    let run = finish(keybound().current_dir(dir.path()).args(["scan", "--format", "json=no/such/folder.json"])).exits(2);
+    let run =
+        finish(keybound().current_dir(dir.path()).args(["scan", "--format", "json=no/such/folder.json"])).exits(2);
     assert!(run.err().contains("no/such/folder.json"), "{}", run.err());
 }
 
@@ -76,7 +77,10 @@ fn formats_that_make_no_sense_are_refused_before_the_scan() {
 #[test]
 fn standard_input() {
     let token = medium();
-    let run = finish_with(keybound().args(["scan", "-", "--format", "jsonl", "--now", NOW]), format!("a\nb {token}\n").as_bytes());
+    let run = finish_with(
+        keybound().args(["scan", "-", "--format", "jsonl", "--now", NOW]),
+        format!("a\nb {token}\n").as_bytes(),
+    );
     let record = run.exits(1).record();
     let finding = record.only();
     assert_eq!((text(finding, "/location/path"), number(finding, "/location/line")), ("-", 2));
@@ -180,7 +184,8 @@ fn several_paths_are_told_apart() {
 #[test]
 fn the_same_token_in_several_files_is_one_finding() {
     let token = medium();
-    let dir = folder([("b.txt", format!("\n{token}")), ("a.txt", token.clone()), ("c/d.txt", format!("{token}\n{token}"))]);
+    let dir =
+        folder([("b.txt", format!("\n{token}")), ("a.txt", token.clone()), ("c/d.txt", format!("{token}\n{token}"))]);
     let record = scan(dir.path(), &["."]);
     let finding = record.only();
     assert_eq!((text(finding, "/location/path"), number(finding, "/occurrences")), ("a.txt", 4));
@@ -240,11 +245,7 @@ fn what_is_wrong_in_a_configuration_is_said_with_its_place() {
 
 #[test]
 fn severities_lifetimes_and_globs_can_be_set() {
-    let dir = folder([
-        ("app/a.txt", medium()),
-        ("vendor/b.txt", mint::github(1)),
-        ("app/gen/c.min.js", mint::npm(2)),
-    ]);
+    let dir = folder([("app/a.txt", medium()), ("vendor/b.txt", mint::github(1)), ("app/gen/c.min.js", mint::npm(2))]);
     let with = |config: &str| {
         put(dir.path(), "keybound.toml", config);
         scan(dir.path(), &["."])
@@ -358,8 +359,20 @@ fn the_same_bytes_give_the_same_report() {
 fn several_formats_come_from_one_scan() {
     let dir = estate();
     let args = [
-        "scan", ".", "--now", NOW, "--format", "json=out.json", "--format", "pretty", "--format", "sarif=out.sarif",
-        "--format", "jsonl=out.jsonl", "--format", "pretty=out.txt",
+        "scan",
+        ".",
+        "--now",
+        NOW,
+        "--format",
+        "json=out.json",
+        "--format",
+        "pretty",
+        "--format",
+        "sarif=out.sarif",
+        "--format",
+        "jsonl=out.jsonl",
+        "--format",
+        "pretty=out.txt",
     ];
     let run = finish(keybound().current_dir(dir.path()).args(args)).exits(1);
     let read = |name: &str| fs::read(dir.path().join(name)).expect("the file was written");
@@ -415,15 +428,17 @@ fn colours_only_where_they_are_wanted() {
     assert!(!run(&["--color", "always", "--format", "jsonl"], &[]).contains('\u{1b}'));
     assert!(!run(&["--color", "always", "--format", "sarif"], &[]).contains('\u{1b}'));
     run(&["--color", "always", "--format", "pretty=out.txt"], &[]);
-    assert!(!fs::read_to_string(dir.path().join("out.txt")).expect("a report").contains('\u{1b}'), "a file is no terminal");
+    assert!(
+        !fs::read_to_string(dir.path().join("out.txt")).expect("a report").contains('\u{1b}'),
+        "a file is no terminal"
+    );
 }
 
 #[test]
 fn the_report_for_people_says_what_it_leaves_out() {
     let dir = folder([("a.txt", format!("{}\n{}", medium(), info()))]);
-    let pretty = |args: &[&str]| {
-        finish(keybound().current_dir(dir.path()).args(["scan", ".", "--now", NOW]).args(args)).out()
-    };
+    let pretty =
+        |args: &[&str]| finish(keybound().current_dir(dir.path()).args(["scan", ".", "--now", NOW]).args(args)).out();
     let out = pretty(&[]);
     assert!(out.contains("1 finding: 1 medium") && out.contains("1 finding below low"), "{out}");
     assert!(out.starts_with("MEDIUM   jwt-unbound  a.txt:1:1\n"), "{out}");
@@ -440,8 +455,11 @@ fn nobody_listens() {
     for format in ["jsonl", "json", "sarif", "pretty"] {
         let mut command = keybound();
         let started = Instant::now();
-        let mut child =
-            command.current_dir(dir.path()).args(["scan", ".", "--format", format, "--show", "info"]).spawn().expect("it starts");
+        let mut child = command
+            .current_dir(dir.path())
+            .args(["scan", ".", "--format", format, "--show", "info"])
+            .spawn()
+            .expect("it starts");
         // As `| head -1` does: read a little, then go away.
         let mut stdout = child.stdout.take().expect("a pipe");
         stdout.read_exact(&mut [0; 10]).expect("the report begins");

@@ -30,7 +30,9 @@ pub(super) fn run(args: &InspectArgs) -> Result<u8, Failure> {
     let Some((finding, span)) = verdict_on(&engine, &Policy::default(), &text, now) else {
         return Err(Failure::message(match text.trim_ascii() {
             [] => "no token was given",
-            _ => "this is no token that keybound can tell from other text; opaque tokens are only known by their context, such as `Authorization: Bearer …`",
+            _ => {
+                "this is no token that keybound can tell from other text; opaque tokens are only known by their context, such as `Authorization: Bearer …`"
+            }
         }));
     };
     let choice = anstream::ColorChoice::from(args.color);

@@ -87,11 +87,7 @@ fn families_in(engine: &Engine, sample: &str) -> Vec<String> {
     let mut scanner = Scanner::new(engine);
     let bytes = sample.as_bytes();
     scanner.scan(Window { bytes, base: 0, from: 0, to: bytes.len(), more: false });
-    scanner
-        .tokens
-        .iter()
-        .map(|token| engine.catalogue.families[usize::from(token.facts.family)].slug.clone())
-        .collect()
+    scanner.tokens.iter().map(|token| engine.catalogue.families[usize::from(token.facts.family)].slug.clone()).collect()
 }
 
 #[cfg(test)]

@@ -19,7 +19,9 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     let started = Instant::now();
     let formats = args.format.iter().map(|text| format(text)).collect::<Result<Vec<_>, _>>()?;
     if formats.iter().filter(|(_, file)| file.is_none()).count() > 1 {
-        return Err(Failure::message("only one --format can go to standard output; name files for the others (FMT=FILE)"));
+        return Err(Failure::message(
+            "only one --format can go to standard output; name files for the others (FMT=FILE)",
+        ));
     }
     for path in args.paths.iter().filter(|path| path.as_os_str() != "-") {
         if let Err(error) = fs::metadata(path) {

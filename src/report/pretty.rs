@@ -95,7 +95,11 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     }
     let fingerprint = finding.token.as_ref().map_or("", |t| &t.fingerprint[..12]);
     let confidence = finding.confidence.word();
-    writeln!(out, "  {DIM}id   {fingerprint} · {} · confidence {confidence}{DIM:#}", finding.carrier.replace('-', " "))?;
+    writeln!(
+        out,
+        "  {DIM}id   {fingerprint} · {} · confidence {confidence}{DIM:#}",
+        finding.carrier.replace('-', " ")
+    )?;
     writeln!(out)
 }
 
@@ -190,14 +194,21 @@ fn summary(report: &Report<'_>, shown: usize, hidden: usize, show: Severity, out
     writeln!(out, ".")?;
     let mut notes = Vec::new();
     if hidden > 0 {
-        notes.push(format!("{} below {} (expired, bound, no credential; --show info lists them)", plural(hidden as u64, "finding"), show.word()));
+        notes.push(format!(
+            "{} below {} (expired, bound, no credential; --show info lists them)",
+            plural(hidden as u64, "finding"),
+            show.word()
+        ));
     }
     let published = outcome.suppressed(report.engine).count();
     if published > 0 {
         notes.push(format!("{} passed over", plural(published as u64, "published example token")));
     }
     if outcome.summary.ignored_files > 0 {
-        notes.push(format!("{} left out by .gitignore (--no-ignore reads them)", plural(outcome.summary.ignored_files, "file")));
+        notes.push(format!(
+            "{} left out by .gitignore (--no-ignore reads them)",
+            plural(outcome.summary.ignored_files, "file")
+        ));
     }
     for note in notes {
         writeln!(out, "{DIM}{note}{DIM:#}")?;

@@ -44,7 +44,10 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
         })
         .collect();
     if report.outcome.len() > MAX_RESULTS {
-        let text = format!("{} further findings, none graver than those listed, are left out", report.outcome.len() - MAX_RESULTS);
+        let text = format!(
+            "{} further findings, none graver than those listed, are left out",
+            report.outcome.len() - MAX_RESULTS
+        );
         notifications.push(json!({"level": "warning", "message": {"text": text}}));
     }
     let now = jiff::Timestamp::from_second(report.now).map(|at| at.to_string()).unwrap_or_default();

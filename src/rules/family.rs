@@ -169,9 +169,7 @@ impl Pattern {
 
     /// The compiled expression. `None` only where it is larger than the engine's limit.
     pub fn regex(&self) -> Option<&Regex> {
-        self.compiled
-            .get_or_init(|| regex::bytes::RegexBuilder::new(&self.source).unicode(false).build().ok())
-            .as_ref()
+        self.compiled.get_or_init(|| regex::bytes::RegexBuilder::new(&self.source).unicode(false).build().ok()).as_ref()
     }
 
     /// Whether it matches somewhere in `text`.
@@ -332,10 +330,7 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         anchor_at,
         context: f.regex("context")?.map(Pattern::new),
         context_within: f.number("context_within")?.unwrap_or(64).min(256),
-        checksum: f.word(
-            "checksum",
-            &[("github", Checksum::Github), ("gitlab-routable", Checksum::GitlabRoutable)],
-        )?,
+        checksum: f.word("checksum", &[("github", Checksum::Github), ("gitlab-routable", Checksum::GitlabRoutable)])?,
         on_checksum_failure: f
             .word("on_checksum_failure", &[("drop", OnChecksumFailure::Drop), ("suspect", OnChecksumFailure::Suspect)])?
             .unwrap_or(OnChecksumFailure::Drop),
@@ -367,10 +362,7 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
             )?
             .unwrap_or(Bindable::None),
         reach: f
-            .word(
-                "reach",
-                &[("public", Reach::Public), ("normal", Reach::Normal), ("privileged", Reach::Privileged)],
-            )?
+            .word("reach", &[("public", Reach::Public), ("normal", Reach::Normal), ("privileged", Reach::Privileged)])?
             .unwrap_or(Reach::Normal),
         role: f
             .word(

@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 pub use check::Check;
-pub use page::Page;
 pub use family::{
     AnchorAt, Bindable, Checksum, Decoder, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload, Predicates,
     Reach, Role,
 };
+pub use page::Page;
 pub use reader::RuleError;
 
 mod embedded {
@@ -28,7 +28,8 @@ pub const MIN_ANCHOR: usize = 2;
 pub const MAX_ANCHOR: usize = 64;
 
 /// What the names of headers, parameters and fields are found by: every name in `names` contains one of these.
-pub const NAME_STEMS: &[&str] = &["token", "authorization", "bearer", "cookie", "session", "sid", "api-key", "api_key", "apikey"];
+pub const NAME_STEMS: &[&str] =
+    &["token", "authorization", "bearer", "cookie", "session", "sid", "api-key", "api_key", "apikey"];
 
 /// The mark that stands inside samples so that no scanner takes them for tokens; loaders remove it.
 pub const SPLIT_MARK: char = '¦';
@@ -151,6 +152,8 @@ mod tests {
         let error = |text: &str| Catalogue::with_files([("my.yaml".to_owned(), text)]).map(|_| ()).unwrap_err();
         assert_eq!(error("issuer: X\nfamilys: []\n").to_string(), "my.yaml:2:1: unknown key `familys`");
         assert!(error("issuer: [\n").to_string().starts_with("my.yaml:1:9: "));
-        assert!(error("issuer: X\nfamilies:\n  - slug: a\n    title: b\n    anchors: [a]\n").to_string().contains(":5:15"));
+        assert!(
+            error("issuer: X\nfamilies:\n  - slug: a\n    title: b\n    anchors: [a]\n").to_string().contains(":5:15")
+        );
     }
 }

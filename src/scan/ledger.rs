@@ -99,12 +99,8 @@ impl Ledger {
                 // Named differently at two places: the name that the smaller index has, whoever came first.
                 entry.facts.family = entry.facts.family.min(token.facts.family);
             }
-            let places = seen.places.iter().map(|(at, carrier)| Place {
-                path: path.clone(),
-                part,
-                at: *at,
-                carrier: *carrier,
-            });
+            let places =
+                seen.places.iter().map(|(at, carrier)| Place { path: path.clone(), part, at: *at, carrier: *carrier });
             for place in places {
                 entry.keep(place);
             }

@@ -318,16 +318,41 @@ impl Sink for Tally<'_> {
 /// Whether a path is that of a test, an example or documentation, where made-up tokens are common.
 fn is_sample(path: &str) -> bool {
     const FOLDERS: &[&str] = &[
-        "test", "tests", "spec", "specs", "__tests__", "__snapshots__", "fixture", "fixtures", "testdata", "test-data",
-        "test_data", "example", "examples", "sample", "samples", "doc", "docs", "vendor", "node_modules", "mock", "mocks",
-        "testing", "testsuite", "e2e", "demo", "demos",
+        "test",
+        "tests",
+        "spec",
+        "specs",
+        "__tests__",
+        "__snapshots__",
+        "fixture",
+        "fixtures",
+        "testdata",
+        "test-data",
+        "test_data",
+        "example",
+        "examples",
+        "sample",
+        "samples",
+        "doc",
+        "docs",
+        "vendor",
+        "node_modules",
+        "mock",
+        "mocks",
+        "testing",
+        "testsuite",
+        "e2e",
+        "demo",
+        "demos",
     ];
     let mut parts = path.rsplit('/');
     let file = parts.next().unwrap_or_default().to_ascii_lowercase();
     parts.any(|part| FOLDERS.iter().any(|folder| part.eq_ignore_ascii_case(folder)))
         || file.starts_with("test_")
         || ["_test.", ".test.", ".spec.", "_spec.", "-test.", "-spec."].iter().any(|mark| file.contains(mark))
-        || ["test.java", "tests.java", "tests.cs", "test.php", "test.kt", "test.scala"].iter().any(|end| file.ends_with(end))
+        || ["test.java", "tests.java", "tests.cs", "test.php", "test.kt", "test.scala"]
+            .iter()
+            .any(|end| file.ends_with(end))
         || file.ends_with(".md")
         || file.ends_with(".rst")
         || file.ends_with(".adoc")

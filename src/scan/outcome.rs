@@ -57,8 +57,16 @@ impl Outcome {
             .filter(|entry| role(&entry.facts) == Role::Id)
             .filter_map(|entry| entry.facts.issuer.clone())
             .collect();
-        let mut outcome =
-            Self { entries, parts, id_token_issuers, order: Vec::new(), published: Vec::new(), now: job.now, coverage, summary };
+        let mut outcome = Self {
+            entries,
+            parts,
+            id_token_issuers,
+            order: Vec::new(),
+            published: Vec::new(),
+            now: job.now,
+            coverage,
+            summary,
+        };
         // Judged once for the order and once more for the report: a verdict is cheap, a finding with its texts is not
         // small, and there may be very many.
         for index in 0..outcome.entries.len() {
@@ -220,11 +228,8 @@ impl Outcome {
             .unwrap_or(0);
         let column = place.at.start.saturating_sub(line_start) + 1;
         let inside = u64::from(place.at.lines_inside);
-        let end_column = if inside == 0 {
-            column + u64::from(place.at.length)
-        } else {
-            u64::from(place.at.on_last_line) + 1
-        };
+        let end_column =
+            if inside == 0 { column + u64::from(place.at.length) } else { u64::from(place.at.on_last_line) + 1 };
         (line, column, line + inside, end_column)
     }
 }

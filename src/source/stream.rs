@@ -110,7 +110,8 @@ pub fn scan(
         let to = part.end.map_or(state.filled, |end| ((end - state.base) as usize).min(state.filled));
         let pending = state.filled - state.from;
         let more = !ended && pending < MAX_PENDING;
-        let done = scanner.scan(Window { bytes: &buffer[..state.filled], base: state.base, from: state.from, to, more });
+        let done =
+            scanner.scan(Window { bytes: &buffer[..state.filled], base: state.base, from: state.from, to, more });
         state.report(&buffer[..state.filled], scanner, sink);
         if scanner.tokens.len() >= MAX_TOKENS {
             sink.take(scanner);

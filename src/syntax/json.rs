@@ -229,20 +229,20 @@ impl<'a> Reader<'a> {
                         b'f' => out.push(12),
                         b'u' => {
                             let unit = self.hex4()?;
-                            let decoded = if (0xD800..0xDC00).contains(&unit) && self.text[self.at..].starts_with(b"\\u")
-                            {
-                                let back = self.at;
-                                self.at += 2;
-                                let low = self.hex4()?;
-                                if (0xDC00..0xE000).contains(&low) {
-                                    char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
+                            let decoded =
+                                if (0xD800..0xDC00).contains(&unit) && self.text[self.at..].starts_with(b"\\u") {
+                                    let back = self.at;
+                                    self.at += 2;
+                                    let low = self.hex4()?;
+                                    if (0xDC00..0xE000).contains(&low) {
+                                        char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
+                                    } else {
+                                        self.at = back;
+                                        None
+                                    }
                                 } else {
-                                    self.at = back;
-                                    None
-                                }
-                            } else {
-                                char::from_u32(unit)
-                            };
+                                    char::from_u32(unit)
+                                };
                             let mut utf8 = [0u8; 4];
                             let decoded = decoded.unwrap_or(char::REPLACEMENT_CHARACTER);
                             out.extend_from_slice(decoded.encode_utf8(&mut utf8).as_bytes());

@@ -47,13 +47,21 @@ impl Header {
         faults.insert_if(text("jku").is_some() || text("x5u").is_some(), Fault::HeaderRemoteKey);
         let embedded = header.get("jwk").is_some() || header.get("x5c").is_some();
         faults.insert_if(embedded && !proof && !encrypted, Fault::HeaderEmbeddedJwk);
-        let private_jwk = header.get("jwk").is_some_and(|jwk| {
-            has_private_members(jwk) || jwk.get("kty").and_then(Value::as_str) == Some("oct")
-        });
+        let private_jwk = header
+            .get("jwk")
+            .is_some_and(|jwk| has_private_members(jwk) || jwk.get("kty").and_then(Value::as_str) == Some("oct"));
         faults.insert_if(private_jwk && proof, Fault::DpopJwkPrivate);
         if let Some(Value::Array(names)) = header.get("crit") {
-            let known = |name: &str| matches!(name, "b64" | "exp" | "http://openbanking.org.uk/iat"
-                | "http://openbanking.org.uk/iss" | "http://openbanking.org.uk/tan");
+            let known = |name: &str| {
+                matches!(
+                    name,
+                    "b64"
+                        | "exp"
+                        | "http://openbanking.org.uk/iat"
+                        | "http://openbanking.org.uk/iss"
+                        | "http://openbanking.org.uk/tan"
+                )
+            };
             faults.insert_if(names.iter().any(|n| !n.as_str().is_some_and(known)), Fault::CritUnknown);
         }
         faults.insert_if(matches!(alg, "RS1" | "RSA1_5" | "ES256K"), Fault::AlgDeprecated);
@@ -253,7 +261,8 @@ fn read_claims(claims: &Value<'_>, family: &Family, facts: &mut Facts, intern: &
     }
     faults.insert_if(bearer && facts.expires == Time::Absent, Fault::NoExp);
     faults.insert_if(facts.expires == Time::Malformed, Fault::ExpMalformed);
-    let milliseconds = [facts.expires, facts.issued, facts.not_before].iter().any(|t| matches!(t, Time::Milliseconds(_)));
+    let milliseconds =
+        [facts.expires, facts.issued, facts.not_before].iter().any(|t| matches!(t, Time::Milliseconds(_)));
     faults.insert_if(milliseconds, Fault::ExpUnitMs);
     faults.insert_if(bearer && facts.issued == Time::Absent, Fault::NoIat);
     let inverted = match (facts.not_before.seconds(), facts.issued.seconds(), facts.expires.seconds()) {
@@ -357,7 +366,9 @@ fn is_broad(scope: &str) -> bool {
     matches!(last, "*" | "*:*" | "root" | "cluster-admin" | "global administrator" | "service_role" | "cloud-platform")
         || scope == "system:masters"
         || last.ends_with(".readwrite.all")
-        || last.strip_prefix("admin").is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic()) || rest.starts_with("istrator"))
+        || last
+            .strip_prefix("admin")
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic()) || rest.starts_with("istrator"))
 }
 
 /// Whether a claim's value is itself a JOSE object.
@@ -419,8 +430,17 @@ mod tests {
 
     #[test]
     fn broad_scopes() {
-        for broad in ["*", "admin", "admin:org", "Administrator", "cluster-admin", "User.ReadWrite.All", "*:*",
-            "https://www.googleapis.com/auth/cloud-platform", "https://graph.microsoft.com/User.ReadWrite.All"] {
+        for broad in [
+            "*",
+            "admin",
+            "admin:org",
+            "Administrator",
+            "cluster-admin",
+            "User.ReadWrite.All",
+            "*:*",
+            "https://www.googleapis.com/auth/cloud-platform",
+            "https://graph.microsoft.com/User.ReadWrite.All",
+        ] {
             assert!(is_broad(broad), "{broad}");
         }
         for narrow in ["read", "administer-x", "user:admin-ui-view", "files.read", "api:*:read", "adminish"] {

@@ -134,13 +134,21 @@ mod tests {
             ("{\"cnf\":{\"kid\":\"x\"}}".into(), Binding::Kid, &["jwt-cnf-kid-only"]),
             ("{\"cnf\":{\"jku\":\"https://x\",\"kid\":\"x\"}}".into(), Binding::Jku, &["jwt-cnf-jku"]),
             ("{\"cnf\":{\"jwe\":\"x\"}}".into(), Binding::Jwe, &[]),
-            ("{\"cnf\":{\"jwk\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"x\",\"y\":\"y\"}}}".into(), Binding::Jwk, &[]),
+            (
+                "{\"cnf\":{\"jwk\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"x\",\"y\":\"y\"}}}".into(),
+                Binding::Jwk,
+                &[],
+            ),
             (
                 "{\"cnf\":{\"jwk\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"x\",\"y\":\"y\",\"d\":\"d\"}}}".into(),
                 Binding::SelfLeaked,
                 &["jwt-cnf-private-jwk"],
             ),
-            ("{\"cnf\":{\"jwk\":{\"kty\":\"oct\",\"k\":\"k\"}}}".into(), Binding::SelfLeaked, &["jwt-cnf-symmetric-jwk"]),
+            (
+                "{\"cnf\":{\"jwk\":{\"kty\":\"oct\",\"k\":\"k\"}}}".into(),
+                Binding::SelfLeaked,
+                &["jwt-cnf-symmetric-jwk"],
+            ),
             ("{\"cnf\":{\"jwk\":{}}}".into(), Binding::Malformed, &["jwt-cnf-malformed"]),
         ];
         for (claims, expected, faults) in cases {

@@ -99,7 +99,12 @@ fn aws_presigned(token: &[u8], facts: &mut Facts) -> bool {
     }
     let iso = format!(
         "{}-{}-{}T{}:{}:{}Z",
-        &signed[..4], &signed[4..6], &signed[6..8], &signed[9..11], &signed[11..13], &signed[13..15]
+        &signed[..4],
+        &signed[4..6],
+        &signed[6..8],
+        &signed[9..11],
+        &signed[11..13],
+        &signed[13..15]
     );
     let (Ok(at), Ok(seconds)) = (iso.parse::<jiff::Timestamp>(), valid.parse::<i64>()) else { return false };
     facts.issued = Time::At(at.as_second());

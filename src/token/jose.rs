@@ -12,9 +12,8 @@ use crate::rules::Form;
 use crate::syntax::json::{self, Value};
 
 /// What a header can begin with once it is base64url: `{"`, `{ "`, `{\n`, `{\r\n`, `{\t`, and the same after a blank.
-pub const ANCHORS: &[&str] = &[
-    "eyJ", "eyAi", "eyAg", "ewog", "ewoi", "ewoJ", "ewoK", "ewki", "ewkJ", "ew0K", "IHsi", "Cnsi",
-];
+pub const ANCHORS: &[&str] =
+    &["eyJ", "eyAi", "eyAg", "ewog", "ewoi", "ewoJ", "ewoK", "ewki", "ewkJ", "ew0K", "IHsi", "Cnsi"];
 
 /// The longest header that is read, in characters. Certificate chains make long ones.
 pub const MAX_HEADER: usize = 64 * 1024;

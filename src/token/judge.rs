@@ -106,10 +106,8 @@ pub fn judge(
     timed_faults(&mut faults, facts, family, limit, ttl, remaining, now);
     let access = matches!(family.role, Role::Access | Role::Session);
     let plain_typ = facts.typ.as_deref().is_none_or(|t| t.eq_ignore_ascii_case("jwt"));
-    faults.insert_if(
-        case.issuer_mints_id_tokens && access && plain_typ && facts.kind == Kind::Jwt,
-        Fault::TypConfusion,
-    );
+    faults
+        .insert_if(case.issuer_mints_id_tokens && access && plain_typ && facts.kind == Kind::Jwt, Fault::TypConfusion);
     for (rule, _) in policy.severity.iter().filter(|(_, severity)| severity.is_none()) {
         if let Some(fault) = Fault::ALL.iter().find(|f| f.slug() == rule) {
             faults.remove(*fault);
@@ -170,14 +168,24 @@ fn state(facts: &Facts, family: &Family, policy: &Policy, now: i64) -> State {
         return State::NotYet;
     }
     match facts.expires {
-        Time::At(exp) | Time::Milliseconds(exp) => if now >= exp { State::Expired } else { State::Live },
+        Time::At(exp) | Time::Milliseconds(exp) => {
+            if now >= exp {
+                State::Expired
+            } else {
+                State::Live
+            }
+        }
         Time::Far => State::Live,
         Time::Malformed => State::Unknown,
         Time::Absent => match (facts.kind, family.role) {
             // A proof has no `exp`: verifiers accept it for a while after `iat` (RFC 9449, section 11.1).
             (Kind::Jwt | Kind::JwsJson, Role::Proof) => match (facts.issued.seconds(), policy.ttl("dpop-proof")) {
                 (Some(iat), Some(window)) => {
-                    if now.saturating_sub(iat) > window { State::Expired } else { State::Live }
+                    if now.saturating_sub(iat) > window {
+                        State::Expired
+                    } else {
+                        State::Live
+                    }
                 }
                 _ => State::Unknown,
             },
@@ -273,8 +281,10 @@ fn severity(
         return Severity::Info;
     }
     if state == State::Expired && !faults.contains(Fault::ExpUnitMs) {
-        let process = faults.contains(Fault::TtlLong) || faults.contains(Fault::TokenTtlLong) || faults.contains(Fault::SasLong);
-        let lasting = family.role == Role::Refresh || faults.contains(Fault::AlgWeakSecret) || faults.contains(Fault::AlgNone);
+        let process =
+            faults.contains(Fault::TtlLong) || faults.contains(Fault::TokenTtlLong) || faults.contains(Fault::SasLong);
+        let lasting =
+            family.role == Role::Refresh || faults.contains(Fault::AlgWeakSecret) || faults.contains(Fault::AlgNone);
         return if lasting || (process && portable != Portable::No) { Severity::Low } else { Severity::Info };
     }
     if facts.confidence == Confidence::Low {
@@ -324,7 +334,8 @@ impl View<'_> {
             let names: Vec<String> = all.iter().map(|one| self.text(one)).collect();
             names.join(", ")
         });
-        let at = at.or_else(|| facts.issuer.as_deref().map(|iss| format!("any service that trusts {}", self.text(iss))));
+        let at =
+            at.or_else(|| facts.issuer.as_deref().map(|iss| format!("any service that trusts {}", self.text(iss))));
         match (who, at) {
             (Some(who), Some(at)) => format!("act as {who} at {at}"),
             (Some(who), None) => format!("act as {who}"),
@@ -365,21 +376,29 @@ impl View<'_> {
             return "The demo claims of jwt.io under some signature: example data, no credential.".to_owned();
         }
         match family.role {
-            Role::Proof if family.slug == "jws" => return "Signed content, no token: it gives access to nothing.".to_owned(),
-            Role::Proof => return "A DPoP proof: no credential without its access token, and only fresh for minutes.".to_owned(),
+            Role::Proof if family.slug == "jws" => {
+                return "Signed content, no token: it gives access to nothing.".to_owned();
+            }
+            Role::Proof => {
+                return "A DPoP proof: no credential without its access token, and only fresh for minutes.".to_owned();
+            }
             Role::Logout => return "A logout token: it ends sessions and opens none.".to_owned(),
             Role::Request => return "A signed authorization request: it gives no access by itself.".to_owned(),
             _ => {}
         }
         if facts.harmless {
-            return format!("This {title} is sent with the DPoP scheme, so it should be useless without its key; nothing in it can prove that.");
+            return format!(
+                "This {title} is sent with the DPoP scheme, so it should be useless without its key; nothing in it can prove that."
+            );
         }
         if family.reach == Reach::Public {
             return format!("This {title} is public by design or only good for tests.");
         }
         if self.faults.contains(Fault::AlgWeakSecret) {
             let issuer = facts.issuer.as_deref().map_or_else(|| "its issuer".to_owned(), |iss| self.text(iss));
-            return format!("This {title} is signed with a secret that stands in every word list: anyone can make tokens of {issuer}, for any subject.");
+            return format!(
+                "This {title} is signed with a secret that stands in every word list: anyone can make tokens of {issuer}, for any subject."
+            );
         }
         if self.state == State::Expired && !self.faults.contains(Fault::ExpUnitMs) {
             let end = facts.expires.seconds().or(facts.issued.seconds()).map(moment).unwrap_or_default();
@@ -389,7 +408,11 @@ impl View<'_> {
             };
         }
         if self.faults.contains(Fault::AlgNone) {
-            return format!("This {title} has no signature: where it is accepted, anyone can {} or as anybody else, {}.", self.deed(), self.until());
+            return format!(
+                "This {title} has no signature: where it is accepted, anyone can {} or as anybody else, {}.",
+                self.deed(),
+                self.until()
+            );
         }
         match self.portable {
             Portable::Yes => {
@@ -407,7 +430,11 @@ impl View<'_> {
                 "Whoever holds this {title} can present it as it stands; whom it speaks for, for how long and whether it is bound can't be seen from outside."
             ),
             Portable::Presumed => {
-                format!("Anyone holding this {title} can probably {} {}; nothing shows that it is bound to a key.", self.deed(), self.until())
+                format!(
+                    "Anyone holding this {title} can probably {} {}; nothing shows that it is bound to a key.",
+                    self.deed(),
+                    self.until()
+                )
             }
             Portable::No => {
                 let key = match facts.binding {
@@ -428,16 +455,24 @@ impl View<'_> {
             let alg = facts.alg.as_deref().unwrap_or_default();
             say(format!("the third segment is no {} signature", self.text(alg)));
         }
-        if matches!(facts.kind, Kind::Jwt | Kind::JwsJson) && !matches!(family.role, Role::Proof | Role::Logout | Role::Request) {
+        if matches!(facts.kind, Kind::Jwt | Kind::JwsJson)
+            && !matches!(family.role, Role::Proof | Role::Logout | Role::Request)
+        {
             say(match facts.binding {
                 Binding::None if self.faults.contains(Fault::CnfEmpty) => "cnf is empty".to_owned(),
-                Binding::None if self.faults.contains(Fault::CnfUnknownMethod) => "cnf names no known method, so it binds nothing".to_owned(),
+                Binding::None if self.faults.contains(Fault::CnfUnknownMethod) => {
+                    "cnf names no known method, so it binds nothing".to_owned()
+                }
                 Binding::None => "no cnf claim".to_owned(),
                 Binding::X5tS256 => "cnf.x5t#S256 binds it to a client certificate".to_owned(),
                 Binding::Jkt => "cnf.jkt binds it to a DPoP key".to_owned(),
                 Binding::Jwk => "cnf.jwk binds it to a public key".to_owned(),
-                Binding::Kid => "cnf names its key by id only: whether that binds depends on a registry elsewhere".to_owned(),
-                Binding::Jku => "cnf names a URL for its key: whether that binds depends on who answers there".to_owned(),
+                Binding::Kid => {
+                    "cnf names its key by id only: whether that binds depends on a registry elsewhere".to_owned()
+                }
+                Binding::Jku => {
+                    "cnf names a URL for its key: whether that binds depends on who answers there".to_owned()
+                }
                 Binding::Jwe => "cnf holds an encrypted key: whether that binds can't be seen".to_owned(),
                 Binding::Malformed => "cnf is malformed: no key can match it, and a lax verifier skips it".to_owned(),
                 Binding::SelfLeaked => "cnf holds the secret key itself".to_owned(),
@@ -459,10 +494,16 @@ impl View<'_> {
             }
         }
         match (self.ttl, self.limit) {
-            (Some(ttl), Some(limit)) if ttl > limit => say(format!("issued for {}, policy allows {}", span(ttl), span(limit))),
+            (Some(ttl), Some(limit)) if ttl > limit => {
+                say(format!("issued for {}, policy allows {}", span(ttl), span(limit)))
+            }
             (Some(ttl), _) if ttl > 0 => say(format!("issued for {}", span(ttl))),
             (None, Some(limit)) if self.remaining.is_some_and(|left| left > limit) => {
-                say(format!("still good for {}, policy allows {} in all", span(self.remaining.unwrap_or(0)), span(limit)));
+                say(format!(
+                    "still good for {}, policy allows {} in all",
+                    span(self.remaining.unwrap_or(0)),
+                    span(limit)
+                ));
             }
             _ => {}
         }
@@ -528,8 +569,24 @@ fn in_sentence(title: &str) -> String {
 
 /// First words of titles that keep their capital.
 const PROPER: &[&str] = &[
-    "Amazon", "Anthropic", "Auth0", "Azure", "Consul", "Databricks", "Entra", "Google", "Hugging", "Keycloak",
-    "Kubernetes", "Microsoft", "Okta", "Salesforce", "Slack", "Stripe", "Supabase", "Vault",
+    "Amazon",
+    "Anthropic",
+    "Auth0",
+    "Azure",
+    "Consul",
+    "Databricks",
+    "Entra",
+    "Google",
+    "Hugging",
+    "Keycloak",
+    "Kubernetes",
+    "Microsoft",
+    "Okta",
+    "Salesforce",
+    "Slack",
+    "Stripe",
+    "Supabase",
+    "Vault",
 ];
 
 /// A moment, RFC 3339 to the minute.

@@ -76,8 +76,10 @@ impl Names {
     /// `SERVICE_TOKEN`, `X-Service-Token`: whatever it is a token of, unless it guards forms or turns pages.
     fn variable(&self, written: &[u8], name: &str) -> Option<u16> {
         let variable = written.ends_with(b"_TOKEN") && written.iter().all(|b| !b.is_ascii_lowercase());
-        let header = name.starts_with('x') && written.len() >= 6 && written[written.len() - 6..].eq_ignore_ascii_case(b"-token");
-        let harmless = ["csrf", "xsrf", "page", "next", "sync", "cancel", "continu", "verif", "nonce", "delim", "max", "num"];
+        let header =
+            name.starts_with('x') && written.len() >= 6 && written[written.len() - 6..].eq_ignore_ascii_case(b"-token");
+        let harmless =
+            ["csrf", "xsrf", "page", "next", "sync", "cancel", "continu", "verif", "nonce", "delim", "max", "num"];
         let named = (variable || header) && !harmless.iter().any(|word| name.contains(word));
         self.by_name.get("token").copied().filter(|_| named)
     }
@@ -188,7 +190,9 @@ impl Reader<'_> {
         if matches!(rest.get(word), Some(b' ' | b'\t')) || rest[word.min(rest.len())..].starts_with(b"%20") {
             let scheme = rest[..word].to_ascii_lowercase();
             match &scheme[..] {
-                b"bearer" | b"ssws" | b"basic" | b"digest" | b"negotiate" | b"ntlm" => return Outcome::Values(Vec::new()),
+                b"bearer" | b"ssws" | b"basic" | b"digest" | b"negotiate" | b"ntlm" => {
+                    return Outcome::Values(Vec::new());
+                }
                 b"token" | b"splunk" | b"apikey" | b"dpop" => {
                     dpop = scheme == b"dpop";
                     value += word + if rest[word] == b'%' { 3 } else { 1 };
@@ -197,7 +201,9 @@ impl Reader<'_> {
                 _ if scheme_unknown => return Outcome::Values(Vec::new()),
                 _ => {}
             }
-        } else if scheme_unknown && rest[..first].contains(&b'-') {
+        } else if scheme_unknown
+            && rest[..first].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'-')
+        {
             return Outcome::Values(Vec::new());
         }
         let description = self.family(family);
@@ -249,7 +255,8 @@ impl Reader<'_> {
     /// Cookies are named freely: those that sound like a session or a token are asked, forgery guards are not.
     fn cookie_family(&self, name: &[u8]) -> Option<u16> {
         let name = normalise(name);
-        if ["csrf", "xsrf", "nonce", "state", "consent", "analytics", "utm", "locale"].iter().any(|w| name.contains(w)) {
+        if ["csrf", "xsrf", "nonce", "state", "consent", "analytics", "utm", "locale"].iter().any(|w| name.contains(w))
+        {
             return None;
         }
         let name = name.trim_start_matches("host").trim_start_matches("secure");
@@ -305,11 +312,15 @@ impl Reader<'_> {
                 }
                 Some(b'+') if scheme && at == end => 1,
                 Some(b'%') if rest.starts_with(b"%20") || rest.starts_with(b"%22") => 3,
-                Some(b'%') if !scheme && separator.is_none() && (rest.starts_with(b"%3D") || rest.starts_with(b"%3d")) => {
+                Some(b'%')
+                    if !scheme && separator.is_none() && (rest.starts_with(b"%3D") || rest.starts_with(b"%3d")) =>
+                {
                     separator = Some(b'=');
                     3
                 }
-                Some(b'%') if !scheme && separator.is_none() && (rest.starts_with(b"%3A") || rest.starts_with(b"%3a")) => {
+                Some(b'%')
+                    if !scheme && separator.is_none() && (rest.starts_with(b"%3A") || rest.starts_with(b"%3a")) =>
+                {
                     separator = Some(b':');
                     3
                 }
@@ -355,8 +366,15 @@ impl Reader<'_> {
         let inner_padding = value[..value.len() - padding].contains(&b'=');
         // A JOSE object with something before it or a segment missing is a broken one, not an opaque token.
         let broken_jose = value.starts_with(b".") || memchr::memmem::find(value, b".eyJ").is_some();
-        let plausible = if uuid { description.uuid && !value.starts_with(b"00000000-") } else { could_be_opaque(value, floor) };
-        if code || !plausible || padding > 2 || inner_padding || broken_jose || value.starts_with(b"/") && value[1..].contains(&b'/') {
+        let plausible =
+            if uuid { description.uuid && !value.starts_with(b"00000000-") } else { could_be_opaque(value, floor) };
+        if code
+            || !plausible
+            || padding > 2
+            || inner_padding
+            || broken_jose
+            || value.starts_with(b"/") && value[1..].contains(&b'/')
+        {
             return Outcome::Values(Vec::new());
         }
         let (carrier, dpop) = carrier(start, after);

@@ -74,10 +74,40 @@ pub enum NotSecret {
 
 /// Words that only stand in made-up values, lower case.
 const PLACEHOLDER_WORDS: &[&[u8]] = &[
-    b"example", b"placeholder", b"changeme", b"change_me", b"change-me", b"dummy", b"redacted", b"replace", b"insert",
-    b"your_", b"your-", b"yourtoken", b"mytoken", b"my_token", b"my-token", b"sometoken", b"some_token", b"some-token",
-    b"faketoken", b"fake_", b"fake-", b"foobar", b"lorem", b"invalid", b"not_real", b"notreal", b"todo",
-    b"test_token", b"test-token", b"testtoken", b"secret_token", b"access_token", b"access-token", b"token_here",
+    b"example",
+    b"placeholder",
+    b"changeme",
+    b"change_me",
+    b"change-me",
+    b"dummy",
+    b"redacted",
+    b"replace",
+    b"insert",
+    b"your_",
+    b"your-",
+    b"yourtoken",
+    b"mytoken",
+    b"my_token",
+    b"my-token",
+    b"sometoken",
+    b"some_token",
+    b"some-token",
+    b"faketoken",
+    b"fake_",
+    b"fake-",
+    b"foobar",
+    b"lorem",
+    b"invalid",
+    b"not_real",
+    b"notreal",
+    b"todo",
+    b"test_token",
+    b"test-token",
+    b"testtoken",
+    b"secret_token",
+    b"access_token",
+    b"access-token",
+    b"token_here",
     b"sample",
 ];
 
@@ -176,10 +206,32 @@ fn repeats(body: &[u8]) -> bool {
 
 /// Letter pairs that make up most of English and of identifiers, by first letter.
 const COMMON_PAIRS: [&[u8]; 26] = [
-    b"bcdgilmnprstuvy", b"aeilorsuy", b"aehiklortu", b"adeiorsu", b"acdefilmnprstvxy", b"aefilortu", b"aeghilnoru",
-    b"aeiortu", b"acdefglmnopqrstvz", b"aesou", b"eins", b"adefilostuy", b"abeimopsu", b"acdefgiknostuv",
-    b"bcdefgiklmnoprstuvw", b"aehiloprstu", b"u", b"acdegiklmnorstuvy", b"acehikmopqstuw", b"acehilorstuwy",
-    b"abcdegilmnprst", b"aeio", b"aehinor", b"acept", b"aelopst", b"aeio",
+    b"bcdgilmnprstuvy",
+    b"aeilorsuy",
+    b"aehiklortu",
+    b"adeiorsu",
+    b"acdefilmnprstvxy",
+    b"aefilortu",
+    b"aeghilnoru",
+    b"aeiortu",
+    b"acdefglmnopqrstvz",
+    b"aesou",
+    b"eins",
+    b"adefilostuy",
+    b"abeimopsu",
+    b"acdefgiknostuv",
+    b"bcdefgiklmnoprstuvw",
+    b"aehiloprstu",
+    b"u",
+    b"acdegiklmnorstuvy",
+    b"acehikmopqstuw",
+    b"acehilorstuwy",
+    b"abcdegilmnprst",
+    b"aeio",
+    b"aehinor",
+    b"acept",
+    b"aelopst",
+    b"aeio",
 ];
 
 /// [`COMMON_PAIRS`] as bits.
@@ -290,16 +342,30 @@ mod tests {
     #[test]
     fn words_are_told_from_chance() {
         for words in [
-            "tokenResponse.accessToken", "application/json", "next-page-cursor-value", "getAccessTokenFromStorage",
-            "process.env.GITHUB_TOKEN", "this.props.auth.token", "AuthorizationHeaderValue", "response.data.accessToken2",
-            "path/to/some/file.txt", "securitySchemeBearerAuth", "com.example.security.TokenProvider",
-            "credentials.accessToken", "urn:ietf:params:oauth:token-type:access_token", "authenticationTokenProvider1",
+            "tokenResponse.accessToken",
+            "application/json",
+            "next-page-cursor-value",
+            "getAccessTokenFromStorage",
+            "process.env.GITHUB_TOKEN",
+            "this.props.auth.token",
+            "AuthorizationHeaderValue",
+            "response.data.accessToken2",
+            "path/to/some/file.txt",
+            "securitySchemeBearerAuth",
+            "com.example.security.TokenProvider",
+            "credentials.accessToken",
+            "urn:ietf:params:oauth:token-type:access_token",
+            "authenticationTokenProvider1",
         ] {
             assert!(is_wordlike(words.as_bytes()), "{words}");
         }
         for chance in [
-            "k3JfW0qLx8ZrT5vNc2HsY7bMd9QpAe", "9f86d081884c7d659a2feaa0c55ad015", "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5",
-            "aXkQzWvbTgRmHsPdLjNcYfUe", "2YotnFZFEjr1zCsicMWpAA", "tGzv3JOkF0XG5Qx2TlKWIA",
+            "k3JfW0qLx8ZrT5vNc2HsY7bMd9QpAe",
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5",
+            "aXkQzWvbTgRmHsPdLjNcYfUe",
+            "2YotnFZFEjr1zCsicMWpAA",
+            "tGzv3JOkF0XG5Qx2TlKWIA",
         ] {
             assert!(!is_wordlike(chance.as_bytes()), "{chance}");
         }

@@ -94,8 +94,12 @@ mod tests {
     fn tokens_go_and_the_rest_stays() {
         let engine = Engine::new(Catalogue::embedded().unwrap_or_else(|e| panic!("{e}")));
         for plain in [
-            "https://as.example.com/realms/main", "logs/2026/app.log", "auth0|5f7c8ec7c33c6c004bbafe82",
-            "system:serviceaccount:default:builder", "user-1", "spiffe://example.org/ns/prod/sa/web",
+            "https://as.example.com/realms/main",
+            "logs/2026/app.log",
+            "auth0|5f7c8ec7c33c6c004bbafe82",
+            "system:serviceaccount:default:builder",
+            "user-1",
+            "spiffe://example.org/ns/prod/sa/web",
         ] {
             assert_eq!(redact(&engine, plain), plain);
         }

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use super::carrier::{self, Carrier};
 use super::claims::{self, Classifier, Header};
 use super::decode;
-use super::escape::{self, Class, Escape, BASE64URL, COMPACT, TOKEN68};
+use super::escape::{self, BASE64URL, COMPACT, Class, Escape, TOKEN68};
 use super::facts::{Binding, Facts, Kind, Signature};
 use super::fault::{Fault, Faults};
 use super::intern::Interner;
@@ -399,7 +399,13 @@ impl<'e> Scanner<'e> {
         header
     }
 
-    fn decode_compact(&mut self, header: &Header, parts: &jose::Segments<'_>, kind: Kind, text: &[u8]) -> Option<Token> {
+    fn decode_compact(
+        &mut self,
+        header: &Header,
+        parts: &jose::Segments<'_>,
+        kind: Kind,
+        text: &[u8],
+    ) -> Option<Token> {
         let engine = self.engine;
         let fingerprint = Secret::new(text).fingerprint();
         if parts.form == Form::Jwe {
@@ -408,15 +414,8 @@ impl<'e> Scanner<'e> {
         }
         let payload = jose::BASE64URL.decode(parts.payload).ok()?;
         let signature = jose::signature(&header.alg, parts.signature);
-        let mut facts = claims::signed(
-            &engine.catalogue,
-            &engine.classifier,
-            header,
-            &payload,
-            signature,
-            kind,
-            &mut self.intern,
-        )?;
+        let mut facts =
+            claims::signed(&engine.catalogue, &engine.classifier, header, &payload, signature, kind, &mut self.intern)?;
         // A token may be the content of another (RFC 7519, section 5.2): the inner one says what the holder may do.
         if facts.kind == Kind::Jws
             && let Some(inner) = self.nested(&payload)
@@ -427,8 +426,7 @@ impl<'e> Scanner<'e> {
         if signature == Signature::Fits && self.is_weak(header, &facts, &text[..signed_length], parts.signature) {
             facts.faults.insert(Fault::AlgWeakSecret);
         }
-        let published =
-            engine.known.token(&fingerprint).or_else(|| engine.known.segments(parts.header, parts.payload));
+        let published = engine.known.token(&fingerprint).or_else(|| engine.known.segments(parts.header, parts.payload));
         Some(Token { facts, fingerprint, published })
     }
 
@@ -446,15 +444,7 @@ impl<'e> Scanner<'e> {
         }
         let content = jose::BASE64URL.decode(parts.payload).ok()?;
         let signature = jose::signature(&header.alg, parts.signature);
-        claims::signed(
-            &engine.catalogue,
-            &engine.classifier,
-            &header,
-            &content,
-            signature,
-            Kind::Jwt,
-            &mut self.intern,
-        )
+        claims::signed(&engine.catalogue, &engine.classifier, &header, &content, signature, Kind::Jwt, &mut self.intern)
     }
 
     /// Whether the signature was made with a secret that everybody knows. Tokens of one issuer and key are sampled: the
@@ -524,7 +514,8 @@ impl<'e> Scanner<'e> {
         let family = engine.family(index);
         let bytes = window.bytes;
         let lead = family_start(family, bytes, at);
-        self.work -= 256 + if family.lead.is_some() { 4 * (at - lead.unwrap_or(at.saturating_sub(512))) as i64 } else { 0 };
+        self.work -=
+            256 + if family.lead.is_some() { 4 * (at - lead.unwrap_or(at.saturating_sub(512))) as i64 } else { 0 };
         let Some(start) = lead else { return Ok(false) };
         let url = matches!(family.decoder, Some(Decoder::AzureSas | Decoder::AwsPresigned));
         // A signed URL may hold another token, seen before its signature is.
@@ -538,9 +529,7 @@ impl<'e> Scanner<'e> {
             return Err(NeedMore);
         }
         let raw = pattern.find(&bytes[start..limit]).map(|m| start + m.end());
-        let stop = raw.unwrap_or_else(|| {
-            at + bytes[at..limit].iter().take_while(|b| TOKEN68.has(**b)).count()
-        });
+        let stop = raw.unwrap_or_else(|| at + bytes[at..limit].iter().take_while(|b| TOKEN68.has(**b)).count());
         if window.more && stop == bytes.len() {
             return Err(NeedMore);
         }
@@ -619,10 +608,12 @@ impl<'e> Scanner<'e> {
         hits.clear();
         engine.prefilter.find(value, 0, value.len(), &mut hits);
         let own = hits.iter().any(|hit| match &engine.routes[usize::from(hit.anchor)] {
-            Route::Jose => hit.at == 0 && {
-                let end = value.iter().position(|b| *b == b'.').unwrap_or(value.len());
-                jose::decode_header(&value[..end]).is_some()
-            },
+            Route::Jose => {
+                hit.at == 0 && {
+                    let end = value.iter().position(|b| *b == b'.').unwrap_or(value.len());
+                    jose::decode_header(&value[..end]).is_some()
+                }
+            }
             Route::Families(families) => families.iter().any(|&index| {
                 let family = engine.family(index);
                 family_start(family, value, hit.at).is_some_and(|start| {
@@ -665,7 +656,8 @@ impl<'e> Scanner<'e> {
             faults.insert_if(downgraded, Fault::BearerWithCnf);
         }
         if facts.binding == Binding::Jkt && before.carrier == Carrier::JsonField {
-            let bearer = beside::token_type(window.bytes, start, end).is_some_and(|t| t.eq_ignore_ascii_case(b"bearer"));
+            let bearer =
+                beside::token_type(window.bytes, start, end).is_some_and(|t| t.eq_ignore_ascii_case(b"bearer"));
             faults.insert_if(bearer, Fault::TypeBearerResponse);
         }
         faults.insert_if(
@@ -698,9 +690,11 @@ fn family_start(family: &Family, bytes: &[u8], at: usize) -> Option<usize> {
 fn prove(engine: &Engine, index: u16, text: &[u8], anchor: usize, intern: &mut Interner) -> Option<Facts> {
     let family = engine.family(index);
     let prefix = match family.anchor_at {
-        AnchorAt::Prefix => {
-            family.anchors.iter().find(|a| text.get(..a.len()).is_some_and(|t| t.eq_ignore_ascii_case(a.as_bytes())))?.len()
-        }
+        AnchorAt::Prefix => family
+            .anchors
+            .iter()
+            .find(|a| text.get(..a.len()).is_some_and(|t| t.eq_ignore_ascii_case(a.as_bytes())))?
+            .len(),
         AnchorAt::Inside { .. } => anchor.min(4),
     };
     let body = &text[prefix..];

@@ -23,7 +23,9 @@ impl Chance {
 
     /// Chance that hangs on a text.
     pub(crate) fn of(text: &str) -> Self {
-        Self::new(text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)))
+        Self::new(
+            text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)),
+        )
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -99,7 +101,8 @@ pub(crate) fn hex(seed: u64, length: usize) -> String {
 
 /// The query of an Azure storage URL and its signature, as it stands there.
 pub(crate) fn azure_sas(seed: u64, expires: &str) -> (String, String) {
-    let signature = STANDARD.encode(Chance::new(seed).bytes(32)).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let signature =
+        STANDARD.encode(Chance::new(seed).bytes(32)).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
     (format!("sv=2024-11-04&sr=c&sp=rl&se={}&{}{signature}", expires.replace(':', "%3A"), "sig="), signature)
 }
 

@@ -60,7 +60,8 @@ impl Run {
     /// Reads standard output as `--format jsonl`.
     #[track_caller]
     pub(crate) fn record(&self) -> Record {
-        Record::read(&self.stdout).unwrap_or_else(|e| panic!("{e}\nstdout: {}\nstderr: {}", head(&self.out()), self.err()))
+        Record::read(&self.stdout)
+            .unwrap_or_else(|e| panic!("{e}\nstdout: {}\nstderr: {}", head(&self.out()), self.err()))
     }
 }
 

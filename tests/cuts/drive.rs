@@ -119,8 +119,7 @@ fn lines(before: &[PartEnd], at: &PartPlace) -> (u64, u64, u64, u64) {
     let line_start = at.line_start.or_else(|| before.iter().rev().find_map(own)).unwrap_or(0);
     let column = at.start.saturating_sub(line_start) + 1;
     let inside = u64::from(at.lines_inside);
-    let end_column =
-        if inside == 0 { column + (at.end - at.start) } else { at.end - at.last_line_start + 1 };
+    let end_column = if inside == 0 { column + (at.end - at.start) } else { at.end - at.last_line_start + 1 };
     (line, column, line + inside, end_column)
 }
 

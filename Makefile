@@ -1,0 +1,28 @@
+# make test   format, lints, all tests (what continuous integration runs)
+# make fuzz   every fuzz target for a minute
+# make bench  speed against ripgrep, and quality on a labelled set
+
+.PHONY: test fuzz bench quality
+
+test:
+	rustup component list --installed 2>/dev/null | grep -q rustfmt || rustup component add rustfmt clippy
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked
+	cargo build --locked --release
+	./target/release/keybound rules check
+	./target/release/keybound scan --no-config .
+	@if command -v python3 >/dev/null; then python3 -B benches/quality --bin target/release/keybound | tail -n 20; \
+	else echo "python3 is not installed: the quality benchmark is left out"; fi
+
+fuzz:
+	@command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
+	for target in $$(cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz list); do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60 || exit 1; done
+
+quality:
+	cargo build --locked --release
+	python3 -B benches/quality --bin target/release/keybound
+
+bench: quality
+	python3 -B benches/speed.py --bin target/release/keybound
