@@ -19,11 +19,6 @@ impl Secret {
         Self(bytes.into())
     }
 
-    /// The bytes, for decoding and proving inside the token audit; they must not reach a finding or a message.
-    pub(crate) fn expose(&self) -> &[u8] {
-        &self.0
-    }
-
     /// What may be shown: how long it is.
     pub fn redacted(&self) -> String {
         format!("[{} characters]", self.0.len())

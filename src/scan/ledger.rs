@@ -18,50 +18,50 @@ const SHARDS: usize = 16;
 
 /// A place of a token.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub(super) struct Place {
     /// The file's name in reports.
-    pub path: Arc<str>,
+    pub(super) path: Arc<str>,
     /// Which part of the file.
-    pub part: u32,
+    pub(super) part: u32,
     /// Where in the part.
-    pub at: PartPlace,
+    pub(super) at: PartPlace,
     /// What carries it there.
-    pub carrier: Carrier,
+    pub(super) carrier: Carrier,
 }
 
 /// Everything known of a token.
 #[derive(Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Its fingerprint.
-    pub fingerprint: Fingerprint,
+    pub(super) fingerprint: Fingerprint,
     /// What it says.
-    pub facts: Facts,
+    pub(super) facts: Facts,
     /// Where it was published, if everybody knows it.
-    pub published: Option<&'static str>,
+    pub(super) published: Option<&'static str>,
     /// What is wrong with it at its places.
-    pub faults: Faults,
+    pub(super) faults: Faults,
     /// How often it was seen.
-    pub occurrences: u64,
+    pub(super) occurrences: u64,
     /// Its first places, by file and offset.
-    pub places: Vec<Place>,
+    pub(super) places: Vec<Place>,
     /// It was also seen in a file that is no test, example or documentation.
-    pub in_earnest: bool,
+    pub(super) in_earnest: bool,
 }
 
 /// What a unit saw of one token.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub(super) struct Seen {
     /// How often.
-    pub occurrences: u64,
+    pub(super) occurrences: u64,
     /// What is wrong with it at its places.
-    pub faults: Faults,
+    pub(super) faults: Faults,
     /// Its first places in the unit, with what carries it there.
-    pub places: Vec<(PartPlace, Carrier)>,
+    pub(super) places: Vec<(PartPlace, Carrier)>,
 }
 
 /// The tokens of a scan.
 #[derive(Debug)]
-pub struct Ledger {
+pub(super) struct Ledger {
     shards: Vec<Mutex<HashMap<Fingerprint, Entry>>>,
     /// Of files that were read in parts: what each part gave.
     parts: Mutex<BTreeMap<Arc<str>, Vec<PartEnd>>>,
@@ -75,7 +75,7 @@ impl Default for Ledger {
 
 impl Ledger {
     /// Adds what a unit saw: `seen` runs parallel to `tokens`.
-    pub fn add(&self, path: &Arc<str>, part: u32, sample: bool, tokens: &[Token], seen: &[Seen]) {
+    pub(super) fn add(&self, path: &Arc<str>, part: u32, sample: bool, tokens: &[Token], seen: &[Seen]) {
         for (token, seen) in tokens.iter().zip(seen) {
             let shard = &self.shards[usize::from(token.fingerprint.0[0]) % SHARDS];
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,12 +108,12 @@ impl Ledger {
     }
 
     /// Notes how the parts of a file ended, in order; needed for the lines of what stands in them.
-    pub fn file_in_parts(&self, path: &Arc<str>, ends: Vec<PartEnd>) {
+    pub(super) fn file_in_parts(&self, path: &Arc<str>, ends: Vec<PartEnd>) {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), ends);
     }
 
     /// All entries, in no particular order, and the parts of files.
-    pub fn close(self) -> (Vec<Entry>, BTreeMap<Arc<str>, Vec<PartEnd>>) {
+    pub(super) fn close(self) -> (Vec<Entry>, BTreeMap<Arc<str>, Vec<PartEnd>>) {
         let mut entries = Vec::new();
         for shard in self.shards {
             entries.extend(shard.into_inner().unwrap_or_else(PoisonError::into_inner).into_values());

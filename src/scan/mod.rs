@@ -67,7 +67,7 @@ pub fn run(job: &Job<'_>, watch: Option<&(dyn Fn(&Progress) + Sync)>) -> Outcome
                 while !done.load(Ordering::Relaxed) {
                     std::thread::sleep(Duration::from_millis(20));
                     ticks += 1;
-                    if ticks % 5 == 0 {
+                    if ticks.is_multiple_of(5) {
                         watch(&shared.progress);
                     }
                 }

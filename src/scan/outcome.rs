@@ -9,6 +9,7 @@ use crate::finding::{Coverage, Finding, Location, Related, Severity, Suppressed,
 use crate::policy::Policy;
 use crate::rules::{Catalogue, Role};
 use crate::source::stream::PartEnd;
+use crate::span::LineColumn;
 use crate::token::facts::Facts;
 use crate::token::judge::{Case, judge, rfc3339};
 use crate::token::redact::redact;
@@ -127,7 +128,7 @@ impl Outcome {
         self.published.iter().filter_map(move |index| {
             let entry = &self.entries[*index];
             let place = entry.places.first()?;
-            let (line, column, ..) = self.lines(place);
+            let (LineColumn { line, column }, _) = self.lines(place);
             Some(Suppressed {
                 path: redact(engine, &place.path).into(),
                 line,
@@ -162,7 +163,7 @@ impl Outcome {
         let related = entry.places[1..]
             .iter()
             .map(|place| {
-                let (line, column, ..) = self.lines(place);
+                let (LineColumn { line, column }, _) = self.lines(place);
                 Related { path: safe(&place.path).into(), line, column, message: "the same token".to_owned() }
             })
             .collect();
@@ -200,15 +201,15 @@ impl Outcome {
     }
 
     fn location(&self, place: &Place, engine: &Engine) -> Location {
-        let (line, column, end_line, end_column) = self.lines(place);
+        let (first, end) = self.lines(place);
         Location {
             path: redact(engine, &place.path).into(),
-            line,
-            column,
-            end_line,
-            end_column,
+            line: first.line,
+            column: first.column,
+            end_line: end.line,
+            end_column: end.column,
             byte_start: place.at.start,
-            byte_end: place.at.start + u64::from(place.at.length),
+            byte_end: place.at.end(),
             layers: Vec::new(),
             member: None,
             commit: None,
@@ -216,20 +217,8 @@ impl Outcome {
     }
 
     /// Line and column of a place's first byte and of the byte after its last one.
-    fn lines(&self, place: &Place) -> (u64, u64, u64, u64) {
+    fn lines(&self, place: &Place) -> (LineColumn, LineColumn) {
         let before = self.parts.get(&place.path).map_or(&[][..], |ends| &ends[..place.part as usize]);
-        let lines_before: u64 = before.iter().map(|end| end.lines).sum();
-        let line = (lines_before as i64 + i64::from(place.at.line)).max(0) as u64 + 1;
-        let line_start = place
-            .at
-            .line_start
-            .map(u64::from)
-            .or_else(|| before.iter().rev().find_map(|end| end.last_line_start))
-            .unwrap_or(0);
-        let column = place.at.start.saturating_sub(line_start) + 1;
-        let inside = u64::from(place.at.lines_inside);
-        let end_column =
-            if inside == 0 { column + u64::from(place.at.length) } else { u64::from(place.at.on_last_line) + 1 };
-        (line, column, line + inside, end_column)
+        place.at.resolve(before)
     }
 }

@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::num::NonZeroU64;
 
+use crate::span::LineColumn;
 use crate::token::scanner::{BEHIND, MAX_TOKEN, Scanner, Sighting, Window};
 
 /// How much is read at a time: small enough to stay in the processor's cache between the passes over it.
@@ -53,6 +54,26 @@ pub struct PartPlace {
     pub lines_inside: u32,
     /// How many bytes of the place stand on its last line, where it has several.
     pub on_last_line: u32,
+}
+
+impl PartPlace {
+    /// Offset past the last byte.
+    pub const fn end(&self) -> u64 {
+        self.start + self.length as u64
+    }
+
+    /// Line and column of the first byte and of the byte after the last one; `before` are the parts before this one.
+    pub fn resolve(&self, before: &[PartEnd]) -> (LineColumn, LineColumn) {
+        let lines_before: u64 = before.iter().map(|end| end.lines).sum();
+        let line = (lines_before as i64 + i64::from(self.line)).max(0) as u64 + 1;
+        // A token may begin before the part that owns its anchor: lines that begin later are not its own.
+        let earlier = |end: &PartEnd| end.last_line_start.filter(|start| *start <= self.start);
+        let line_start = self.line_start.map(u64::from).or_else(|| before.iter().rev().find_map(earlier)).unwrap_or(0);
+        let column = self.start.saturating_sub(line_start) + 1;
+        let inside = u64::from(self.lines_inside);
+        let end_column = if inside == 0 { column + u64::from(self.length) } else { u64::from(self.on_last_line) + 1 };
+        (LineColumn { line, column }, LineColumn { line: line + inside, column: end_column })
+    }
 }
 
 /// What was read of a part.

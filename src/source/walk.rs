@@ -62,7 +62,7 @@ pub fn walk<'v>(root: &Path, options: &Options, visitor: &(dyn Fn() -> Box<dyn V
     let canonical = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     let honoured = AtomicU64::new(0);
     let overrides = overrides(root, &options.exclude);
-    let mut builder = builder(root, options, !options.no_ignore, &overrides);
+    let builder = builder(root, options, !options.no_ignore, &overrides);
     let builder = builder.build_parallel();
     builder.visit(&mut Factory { visitor, root, prefix: &prefix, canonical: &canonical, files: &honoured });
     if options.no_ignore || !in_git_work_tree(&canonical) {

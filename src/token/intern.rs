@@ -6,11 +6,14 @@ use std::sync::Arc;
 /// Past this many texts the table starts anew: sharing is lost, nothing else.
 const LIMIT: usize = 8_192;
 
+/// Texts that belong together, such as the audiences of a token.
+pub type Texts = Arc<[Arc<str>]>;
+
 /// A table of shared texts.
 #[derive(Debug, Default)]
 pub struct Interner {
     texts: HashMap<Box<str>, Arc<str>, foldhash::fast::RandomState>,
-    lists: HashMap<Vec<Arc<str>>, Arc<[Arc<str>]>, foldhash::fast::RandomState>,
+    lists: HashMap<Vec<Arc<str>>, Texts, foldhash::fast::RandomState>,
 }
 
 impl Interner {
@@ -28,7 +31,7 @@ impl Interner {
     }
 
     /// The shared copy of a list of texts.
-    pub fn list<'a>(&mut self, texts: impl Iterator<Item = &'a str>) -> Arc<[Arc<str>]> {
+    pub fn list<'a>(&mut self, texts: impl Iterator<Item = &'a str>) -> Texts {
         let texts: Vec<Arc<str>> = texts.map(|text| self.get(text)).collect();
         if let Some(known) = self.lists.get(&texts) {
             return known.clone();
@@ -36,7 +39,7 @@ impl Interner {
         if self.lists.len() >= LIMIT {
             self.lists.clear();
         }
-        let shared: Arc<[Arc<str>]> = texts.clone().into();
+        let shared: Texts = texts.clone().into();
         self.lists.insert(texts, shared.clone());
         shared
     }

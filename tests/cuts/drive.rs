@@ -96,31 +96,19 @@ pub fn in_parts(engine: &Engine, text: &[u8], cuts: &[u64], sizes: &[usize]) -> 
         let expected = end.unwrap_or(text.len() as u64) - start;
         assert_eq!(part_end.bytes, expected, "part {index} of {starts:?}, {} bytes", text.len());
         found.extend(taker.done.into_iter().map(|(fingerprint, place, carrier, faults)| {
-            let (place, place_end) = (lines(&ends, &place), place);
+            let (first, last) = place.resolve(&ends);
             Placed {
-                seen: Seen { start: place_end.start, end: place_end.end, fingerprint },
+                seen: Seen { start: place.start, end: place.end(), fingerprint },
                 carrier,
                 faults,
-                place: (place.0, place.1),
-                place_end: (place.2, place.3),
+                place: (first.line, first.column),
+                place_end: (last.line, last.column),
             }
         }));
         ends.push(part_end);
     }
     found.sort_by(|a, b| a.seen.cmp(&b.seen));
     found
-}
-
-/// How `scan::outcome` puts the lines of parts together.
-fn lines(before: &[PartEnd], at: &PartPlace) -> (u64, u64, u64, u64) {
-    let lines_before: u64 = before.iter().map(|end| end.lines).sum();
-    let line = (lines_before as i64 + at.line).max(0) as u64 + 1;
-    let own = |end: &PartEnd| end.last_line_start.filter(|line| *line <= at.start);
-    let line_start = at.line_start.or_else(|| before.iter().rev().find_map(own)).unwrap_or(0);
-    let column = at.start.saturating_sub(line_start) + 1;
-    let inside = u64::from(at.lines_inside);
-    let end_column = if inside == 0 { column + (at.end - at.start) } else { at.end - at.last_line_start + 1 };
-    (line, column, line + inside, end_column)
 }
 
 /// Reads the text whole.
