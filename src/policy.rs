@@ -132,7 +132,9 @@ impl Policy {
         }
         for glob in file.exclude {
             if let Err(e) = ignore::overrides::OverrideBuilder::new("").add(&format!("!{}", glob.get_ref())) {
-                return Err(error(glob.span().start, e.to_string()));
+                // The error quotes the glob, which the user can look up.
+                let what = if let ignore::Error::Glob { err, .. } = e { err } else { "not a glob".to_owned() };
+                return Err(error(glob.span().start, what));
             }
             policy.exclude.push(glob.into_inner());
         }

@@ -18,6 +18,34 @@ use common::{NOW, NOW_SECONDS, Record, Run, finish, folder, keybound, put, scan,
 /// How long a few megabytes of malice may take, in a debug build on a busy machine. It is about a tenth of that.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// From this many bytes of lookalikes on, a scan may stop to look at each of them.
+const FLOOD: usize = 16 * 1024;
+
+/// Texts that announce tokens, none of which come, with a size in kilobytes that a debug build needs a second or two for
+/// where the work grows with the size, and minutes where it grows with its square.
+const LOOKALIKES: [(&str, usize); 20] = [
+    ("eyJ", 5_000),
+    ("eyJ.", 1_000),
+    ("eyJ%2", 500),
+    ("Bearer ", 500),
+    ("Authorization: Bearer ", 500),
+    ("token=", 60),
+    ("\"token\":\"", 500),
+    ("Cookie: sid=", 60),
+    ("ghp_", 60),
+    ("&sig=", 60),
+    ("se=1&sig=", 60),
+    ("xoxb-1", 500),
+    ("{\"protected\":\"", 500),
+    ("[{\"protected\":", 100),
+    ("{\"protected\":\"\",\"a\":", 100),
+    ("{\"payload\":\"a\",\"signatures\":[", 500),
+    ("%2E", 500),
+    ("\\u002e", 500),
+    ("{", 500),
+    ("[", 2_000),
+];
+
 /// A folder with one ordinary token in `plain.txt`.
 fn with_plain() -> tempfile::TempDir {
     folder([("plain.txt", mint::github(1))])
@@ -44,7 +72,10 @@ fn scan_between(bytes: &[u8]) -> Record {
     let mut record = run.record();
     let count = record.findings.len();
     record.findings.retain(|finding| finding["family"] != "github-pat");
-    assert_eq!(count - record.findings.len(), 2, "the tokens before and after are found");
+    // A flood of lookalikes may drown what comes shortly after it, but that must be said.
+    let drowned = bytes.len() > FLOOD && record.coverage.iter().any(|row| text(row, "/reason").contains("too densely"));
+    let expected = if drowned { 1..=2 } else { 2..=2 };
+    assert!(expected.contains(&(count - record.findings.len())), "the tokens before and after are found");
     record
 }
 
@@ -338,31 +369,19 @@ fn a_header_without_end() {
     );
 }
 
-/// Whatever announces a token, over and over. The sizes are such that a debug build has a second or two to do; what
-/// takes time that grows with the square takes far longer.
 #[test]
-fn anchors_without_end() {
-    for (piece, kilobytes) in [
-        ("eyJ", 5_000),
-        ("eyJ.", 1_000),
-        ("eyJ%2", 500),
-        ("Bearer ", 500),
-        ("Authorization: Bearer ", 500),
-        ("token=", 60),
-        ("\"token\":\"", 500),
-        ("Cookie: sid=", 60),
-        ("ghp_", 60),
-        ("&sig=", 60),
-        ("se=1&sig=", 60),
-        ("xoxb-1", 500),
-        ("{\"protected\":\"", 500),
-        ("{\"payload\":\"a\",\"signatures\":[", 500),
-        ("%2E", 500),
-        ("\\u002e", 500),
-        ("{", 500),
-        ("[", 2_000),
-    ] {
+fn lookalikes_without_end() {
+    for (piece, kilobytes) in LOOKALIKES {
         scan_between(piece.repeat(kilobytes * 1_000 / piece.len()).as_bytes());
+    }
+}
+
+/// A few kilobytes of them are no reason to look at nothing else.
+#[test]
+fn a_few_lookalikes_hide_nothing() {
+    for (piece, _) in LOOKALIKES {
+        let record = scan_between(piece.repeat(6_000 / piece.len()).as_bytes());
+        assert!(record.coverage.is_empty(), "{piece}: {:?}", record.coverage);
     }
 }
 
@@ -373,13 +392,6 @@ fn headers_in_a_row() {
     for piece in [format!("{header}."), format!("{header}.."), Jwt::short("a").mint() + "."] {
         scan_between(piece.repeat(1_500_000 / piece.len()).as_bytes());
     }
-}
-
-/// Objects that begin like a JWS in JSON form and never end.
-#[test]
-fn json_serialisations_in_a_row() {
-    scan_between("[{\"protected\":".repeat(7_000).as_bytes());
-    scan_between("{\"protected\":\"\",\"a\":".repeat(5_000).as_bytes());
 }
 
 // ---- what reaches the terminal ----------------------------------------------------------------------------------

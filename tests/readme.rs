@@ -1,4 +1,4 @@
-//! The README shows what the program really prints: the demo files under `testdata/demo`, scanned.
+//! The README shows what the program really prints: the demo files under `tests/data/demo`, scanned.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ fn the_sample_output_is_real() {
     let readme = fs::read_to_string(root.join("README.md")).expect("README.md");
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["app.log", "deploy.env"] {
-        let text = fs::read_to_string(root.join("testdata/demo").join(name)).expect(name);
+        let text = fs::read_to_string(root.join("tests/data/demo").join(name)).expect(name);
         fs::write(folder.path().join(name), text.replace('¦', "")).expect(name);
     }
     let output = Command::new(env!("CARGO_BIN_EXE_keybound"))
@@ -36,7 +36,7 @@ fn every_option_and_rule_it_names_exists() {
     let rules = run(&["rules", "list"]);
     let words = readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
     for word in words {
-        if let Some(option) = word.strip_prefix("--").filter(|o| !o.is_empty() && !["release", "help"].contains(o)) {
+        if let Some(option) = word.strip_prefix("--").filter(|o| !o.is_empty() && !["release", "help", "path"].contains(o)) {
             assert!(help.contains(&format!("--{option}")), "the README names --{option}");
         }
         if word.starts_with("jwt-") && word.len() > 5 {

@@ -109,6 +109,9 @@ fn every_folder_names_a_rule_and_holds_the_two_kinds() {
     let catalogue = Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"));
     for folder in fs::read_dir(root()).expect("testdata").map(|entry| entry.expect("an entry").path()) {
         let slug = folder.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        if slug == "demo" {
+            continue; // what the README scans
+        }
         assert!(catalogue.check(slug).is_some(), "testdata/{slug}: no such rule");
         let kinds: BTreeSet<_> = fs::read_dir(&folder)
             .expect("a folder")

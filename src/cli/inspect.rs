@@ -72,14 +72,14 @@ pub(super) fn run(args: &InspectArgs) -> Result<u8, Failure> {
         let Some(value @ Value::Object(_)) = json::parse(&bytes) else { break };
         writeln!(out, "\n{name}")?;
         for (member, value) in value.members().unwrap_or_default() {
-            writeln!(out, "  {:<10} {}", redact(&engine, member), shown(&engine, value, 0))?;
+            writeln!(out, "  {:<10} {}", redact(&engine, member), shown(&engine, member, value, 0))?;
         }
     }
     Ok(code::CLEAN)
 }
 
 /// A claim's value on one line, safe to print.
-fn shown(engine: &Engine, value: &Value<'_>, depth: usize) -> String {
+fn shown(engine: &Engine, name: &str, value: &Value<'_>, depth: usize) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
@@ -90,11 +90,15 @@ fn shown(engine: &Engine, value: &Value<'_>, depth: usize) -> String {
             }
             _ => digits.chars().take(64).collect(),
         },
+        // A token without a shape of its own is known by its name.
+        Value::String(text) if redact(engine, &format!("{name}={text}")).contains("[redacted") => {
+            format!("[redacted {} characters]", text.chars().count())
+        }
         Value::String(text) => format!("\"{}\"", redact(engine, text)),
         Value::Hole => "…".to_owned(),
         Value::Array(_) | Value::Object(_) if depth > 4 => "…".to_owned(),
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().take(20).map(|item| shown(engine, item, depth + 1)).collect();
+            let items: Vec<String> = items.iter().take(20).map(|item| shown(engine, name, item, depth + 1)).collect();
             format!("[{}]", items.join(", "))
         }
         Value::Object(members) => {
@@ -104,7 +108,10 @@ fn shown(engine: &Engine, value: &Value<'_>, depth: usize) -> String {
                 .take(20)
                 .map(|(name, value)| {
                     // The private parts of a key that stands in a token are as secret as the token.
-                    let value = if secret(name) { "[redacted]".to_owned() } else { shown(engine, value, depth + 1) };
+                    let value = match secret(name) {
+                        true => "[redacted]".to_owned(),
+                        false => shown(engine, name, value, depth + 1),
+                    };
                     format!("{}: {value}", redact(engine, name))
                 })
                 .collect();

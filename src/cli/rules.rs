@@ -43,7 +43,11 @@ fn check(paths: &[std::path::PathBuf]) -> Result<u8, Failure> {
             files.extend(rule_files(path)?);
         }
         for (name, text) in &files {
-            own.extend(Catalogue::families_of(name, text).map_err(|e| Failure::message(e.to_string()))?);
+            let families = Catalogue::families_of(name, text).map_err(|e| Failure::message(e.to_string()))?;
+            if families.is_empty() {
+                return Err(Failure::message(format!("{name}: no families")));
+            }
+            own.extend(families);
         }
         engine = Engine::new(catalogue(paths)?);
         own.iter().collect()

@@ -76,7 +76,8 @@ impl Default for Ledger {
 impl Ledger {
     /// Adds what a unit saw: `seen` runs parallel to `tokens`.
     pub(super) fn add(&self, path: &Arc<str>, part: u32, sample: bool, tokens: &[Token], seen: &[Seen]) {
-        for (token, seen) in tokens.iter().zip(seen) {
+        // Tokens that begin before the part were met, too, and belong to the part before.
+        for (token, seen) in tokens.iter().zip(seen).filter(|(_, seen)| seen.occurrences > 0) {
             let shard = &self.shards[usize::from(token.fingerprint.0[0]) % SHARDS];
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let entry = shard.entry(token.fingerprint).or_insert_with(|| Entry {

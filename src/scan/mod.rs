@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use ledger::{Ledger, Seen};
@@ -120,7 +120,7 @@ impl<'a> Shared<'a> {
         let mut worker = Worker::new(self);
         let name: Arc<str> = "-".into();
         self.progress.files.fetch_add(1, Ordering::Relaxed);
-        let (_, result) = worker.part(&name, 0, Part::WHOLE, &mut io::stdin().lock());
+        let (_, result) = worker.part(&name, 0, Part::WHOLE, &mut Pipe::stdin(self.job.stop));
         if let Err(error) = result {
             self.note(&name, Status::Truncated, error.to_string());
         }
@@ -185,6 +185,7 @@ impl<'a> Shared<'a> {
         let mut coverage = self.coverage.into_inner().unwrap_or_else(PoisonError::into_inner);
         for row in &mut coverage {
             row.path = redact(self.job.engine, &row.path).into();
+            row.reason = redact(self.job.engine, &row.reason);
         }
         coverage.sort();
         let summary = Summary {
@@ -194,6 +195,58 @@ impl<'a> Shared<'a> {
             partial: interrupted,
         };
         Outcome::new(self.job, entries, parts, coverage, summary)
+    }
+}
+
+/// Standard input, read by a thread of its own: a read that waits for a slow pipe can't be called off otherwise.
+struct Pipe<'a> {
+    pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
+    piece: Vec<u8>,
+    at: usize,
+    stop: &'a AtomicBool,
+}
+
+impl<'a> Pipe<'a> {
+    fn stdin(stop: &'a AtomicBool) -> Self {
+        let (send, pieces) = mpsc::sync_channel(2);
+        std::thread::spawn(move || {
+            let mut stdin = io::stdin().lock();
+            loop {
+                let mut piece = vec![0; 256 * 1024];
+                let read = stdin.read(&mut piece);
+                let over = !matches!(&read, Ok(length) if *length > 0);
+                let sent = send.send(read.map(|length| {
+                    piece.truncate(length);
+                    piece
+                }));
+                if over || sent.is_err() {
+                    return;
+                }
+            }
+        });
+        Self { pieces, piece: Vec::new(), at: 0, stop }
+    }
+}
+
+impl Read for Pipe<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(0);
+            }
+            match self.pieces.recv_timeout(Duration::from_millis(50)) {
+                Ok(piece) => (self.piece, self.at) = (piece?, 0),
+                Err(mpsc::RecvTimeoutError::Timeout) => continue,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(0),
+            }
+            if self.piece.is_empty() {
+                return Ok(0);
+            }
+        }
+        let length = buffer.len().min(self.piece.len() - self.at);
+        buffer[..length].copy_from_slice(&self.piece[self.at..self.at + length]);
+        self.at += length;
+        Ok(length)
     }
 }
 

@@ -110,11 +110,11 @@ pub fn scan(
     buffer: &mut Vec<u8>,
     sink: &mut dyn Sink,
 ) -> (PartEnd, io::Result<()>) {
-    scanner.begin_unit();
+    scanner.begin_unit(part.start);
     let mut state = State {
         base: part.start - part.lead(),
         filled: 0,
-        from: part.lead() as usize,
+        from: 0,
         counted_to: part.lead() as usize,
         lines: 0,
         last_line_start: None,
@@ -139,9 +139,11 @@ pub fn scan(
             scanner.forget_tokens();
         }
         let finished = part.end.is_some_and(|end| state.base + done as u64 >= end) || (ended && done >= to);
-        let last_use = finished && !part.counted;
-        if !last_use {
+        if finished && part.counted {
             state.count_to(&buffer[..state.filled], done.min(to));
+        } else if !finished {
+            // Not to the end: a token may begin before the anchor that is not decided yet.
+            state.count_to(&buffer[..state.filled], done.saturating_sub(BEHIND));
         }
         want = if done == state.from { (want * 2).min(MAX_PENDING) } else { CHUNK };
         state.from = done;
@@ -218,7 +220,10 @@ impl State {
             (self.lines, self.last_line_start)
         } else {
             let behind = memchr::memchr_iter(b'\n', &bytes[start..self.counted_to]).count() as i64;
-            let line_start = memchr::memrchr(b'\n', &bytes[..start]).map(|at| self.base + at as u64 + 1);
+            let line_start = match behind {
+                0 => self.last_line_start,
+                _ => memchr::memrchr(b'\n', &bytes[..start]).map(|at| self.base + at as u64 + 1),
+            };
             (self.lines - behind, line_start)
         };
         let inside = &bytes[start..end];

@@ -214,12 +214,15 @@ fn error_path(error: &ignore::Error) -> Option<&Path> {
     }
 }
 
-/// The error without the path, which has a field of its own.
+/// The error without the path, which has a field of its own, and without what it quotes of the file.
 fn reason(error: &ignore::Error) -> String {
     match error {
-        ignore::Error::WithPath { err, .. }
-        | ignore::Error::WithDepth { err, .. }
-        | ignore::Error::WithLineNumber { err, .. } => reason(err),
-        other => other.to_string(),
+        ignore::Error::WithPath { err, .. } | ignore::Error::WithDepth { err, .. } => reason(err),
+        ignore::Error::WithLineNumber { line, err } => format!("line {line}: {}", reason(err)),
+        ignore::Error::Partial(errors) => errors.iter().map(reason).collect::<Vec<_>>().join("; "),
+        ignore::Error::Glob { err, .. } => err.clone(),
+        ignore::Error::Io(error) => error.to_string(),
+        ignore::Error::Loop { .. } => "loop of symbolic links".to_owned(),
+        _ => "can't be read".to_owned(),
     }
 }

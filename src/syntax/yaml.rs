@@ -108,6 +108,8 @@ struct Open {
 impl Builder {
     fn run(mut self, text: &str) -> Stream {
         let mut error = None;
+        let lines: Vec<usize> =
+            std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
         for next in Parser::new_from_str(text) {
             let (event, span) = match next {
                 Ok(next) => next,
@@ -117,8 +119,11 @@ impl Builder {
                     break;
                 }
             };
-            let place = LineColumn { line: span.start.line() as u64, column: span.start.col() as u64 + 1 };
             let bytes = span.byte_range().map_or((0, 0), |r| (r.start, r.end));
+            // The parser's columns count characters, ours bytes.
+            let line = lines.partition_point(|start| *start <= bytes.0);
+            let column = bytes.0 - lines.get(line.wrapping_sub(1)).copied().unwrap_or(0) + 1;
+            let place = LineColumn { line: line as u64, column: column as u64 };
             let node = |kind| Node { kind, place, bytes };
             match event {
                 Event::Scalar(text, style, anchor, _) => {
@@ -127,7 +132,7 @@ impl Builder {
                 }
                 Event::SequenceStart(_, anchor, _) => self.open(node(Kind::Sequence(Vec::new())), anchor),
                 Event::MappingStart(_, anchor, _) => self.open(node(Kind::Mapping(Vec::new())), anchor),
-                Event::SequenceEnd | Event::MappingEnd => self.close(bytes.1),
+                Event::SequenceEnd | Event::MappingEnd => self.close(place, bytes.1),
                 Event::Alias(anchor) => {
                     let target = self.anchors.get(&anchor).cloned();
                     let weight = target.as_ref().map_or(1, Node::count);
@@ -157,11 +162,10 @@ impl Builder {
         self.open.push(Open { node, anchor, key: None });
     }
 
-    fn close(&mut self, end: usize) {
+    fn close(&mut self, place: LineColumn, end: usize) {
         if self.below > 0 {
             self.below -= 1;
             if self.below == 0 {
-                let place = LineColumn { line: 0, column: 0 };
                 self.put(Node { kind: Kind::Hole, place, bytes: (end, end) }, 0);
             }
             return;

@@ -81,6 +81,7 @@ fn is_injection(kid: &str) -> bool {
     let suspicious = |c: char| matches!(c, '\'' | '"' | ';' | '|' | '`' | '\0' | '\n' | '\r');
     let statement = kid.to_ascii_lowercase();
     kid.contains("../")
+        || kid.contains("://")
         || kid.contains("..\\")
         || kid.starts_with("/dev/")
         || kid.starts_with("/etc/")
@@ -298,7 +299,7 @@ fn read_claims(claims: &Value<'_>, family: &Family, facts: &mut Facts, intern: &
         actors += 1;
         actor = inner.get("act");
     }
-    faults.insert_if(actors > 0, Fault::DelegationChain);
+    faults.insert_if(actors > 1, Fault::DelegationChain);
     if let Some(may_act @ Value::Object(_)) = claims.get("may_act") {
         let subject = may_act.get("sub").and_then(Value::as_str);
         faults.insert_if(subject.is_some_and(|s| s.is_empty() || s == "*"), Fault::MayActBroad);
@@ -399,7 +400,10 @@ fn cut(text: &str) -> &str {
     if text.len() <= MAX_TEXT {
         return text;
     }
-    let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    // A token that is cut can't be recognised any more when the text is made fit to be printed: cut before the word.
+    let part = |b: &u8| !b.is_ascii_alphanumeric() && !matches!(*b, b'-' | b'_' | b'.' | b'~' | b'+' | b'/' | b'=' | b'%');
+    let word = text.as_bytes()[..MAX_TEXT].iter().rposition(part).unwrap_or(0);
+    let end = (0..=word).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     &text[..end]
 }
 

@@ -295,7 +295,10 @@ fn severity(
         Portable::Yes if reach == Reach::Privileged => Severity::Critical,
         Portable::Yes if hours >= 1 => Severity::High,
         Portable::Yes => Severity::Medium,
-        Portable::Presumed if facts.confidence == Confidence::High && facts.kind != Kind::Jwe => Severity::High,
+        // Never graver than the same token unbound would be.
+        Portable::Presumed if hours >= 1 && facts.confidence == Confidence::High && facts.kind != Kind::Jwe => {
+            Severity::High
+        }
         Portable::Presumed => Severity::Medium,
         Portable::No if reach == Reach::Privileged && hours >= 24 => Severity::Low,
         Portable::No if faults.contains(Fault::TtlLong) || faults.contains(Fault::NoExp) => Severity::Low,

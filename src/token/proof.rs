@@ -259,8 +259,8 @@ pub fn is_wordlike(value: &[u8]) -> bool {
         return digits == 0 || value.iter().all(|b| !b.is_ascii_alphabetic());
     }
     // Chance gives a common pair four times in ten, words nine times in ten.
-    let threshold = if digits == 0 { 66 } else { 74 };
-    common * 100 >= pairs * threshold && digits * 5 <= value.len()
+    let threshold = if digits == 0 { 70 } else { 80 };
+    common * 100 >= pairs * threshold && digits * 6 <= value.len()
 }
 
 /// Whether what follows a family's prefix is made of words: `hvs.methodName`, `npm_config_registry_url`. The prefix

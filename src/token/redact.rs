@@ -18,6 +18,13 @@ pub fn redact(engine: &Engine, text: &str) -> String {
         scanner.scan(Window { bytes, base: 0, from: 0, to: bytes.len(), more: false });
         cut.extend(scanner.sightings.iter().map(|s| (s.start as usize, s.end as usize)));
         cut.extend(shapes(engine, bytes));
+        // A value that was recognised once is cut wherever it stands again.
+        let known: Vec<&[u8]> = cut.iter().map(|(start, end)| &bytes[*start..*end]).filter(|t| t.len() >= 8).collect();
+        let again: Vec<(usize, usize)> = known
+            .iter()
+            .flat_map(|text| memchr::memmem::find_iter(bytes, text).map(|at| (at, at + text.len())))
+            .collect();
+        cut.extend(again);
         cut.sort_unstable();
     }
     let mut out = String::with_capacity(text.len());

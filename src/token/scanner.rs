@@ -39,6 +39,8 @@ const WORK: i64 = 48;
 const MAX_WORK: i64 = 64 * 1024 * 1024;
 /// How many headers that end at one dot are tried.
 const MAX_HEADERS: u8 = 8;
+/// How many beginnings of a token whose anchor stands inside it are tried.
+const MAX_LEADS: usize = 4;
 /// Longest token of a prefixed family, in bytes.
 const MAX_PREFIXED: usize = 16 * 1024;
 
@@ -110,7 +112,7 @@ impl Engine {
         for hit in hits {
             let Route::Families(families) = &self.routes[usize::from(hit.anchor)] else { continue };
             for family in families.iter().map(|index| self.family(*index)) {
-                if let Some(start) = family_start(family, bytes, hit.at)
+                if let Some(start) = family_start(family, bytes, hit.at, 0)
                     && let Some(m) = family.pattern.as_ref().and_then(|p| p.regex()?.find(&bytes[start..]))
                 {
                     found.push((start, start + m.end()));
@@ -175,6 +177,10 @@ pub struct Scanner<'e> {
     /// Where lookalikes began to stand too densely to look at each.
     pub too_dense: Option<u64>,
     work: i64,
+    /// Hits before this offset in the stream are looked at, so that the bytes of their tokens are not taken for others,
+    /// and belong to somebody else.
+    own_from: u64,
+    foreign: bool,
     seen: HashMap<u64, u32, foldhash::fast::FixedState>,
     hash: foldhash::quality::RandomState,
     intern: Interner,
@@ -219,6 +225,8 @@ impl<'e> Scanner<'e> {
             too_long: Vec::new(),
             too_dense: None,
             work: MAX_WORK / 4,
+            own_from: 0,
+            foreign: false,
             seen: HashMap::default(),
             hash: foldhash::quality::RandomState::default(),
             intern: Interner::default(),
@@ -232,8 +240,10 @@ impl<'e> Scanner<'e> {
         }
     }
 
-    /// Forgets the tokens and places of the unit before. What a unit gives depends on nothing but its bytes.
-    pub fn begin_unit(&mut self) {
+    /// Forgets the tokens and places of the unit before. What a unit gives depends on nothing but its bytes. Tokens
+    /// whose anchor stands before `own_from` (an offset in the stream) are met but not sighted.
+    pub fn begin_unit(&mut self, own_from: u64) {
+        self.own_from = own_from;
         self.forget_tokens();
         self.too_long.clear();
         self.too_dense = None;
@@ -265,13 +275,13 @@ impl<'e> Scanner<'e> {
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
         self.engine.prefilter.find(window.bytes, window.from, to, &mut hits);
-        self.work = (self.work + WORK * (to - window.from) as i64).min(MAX_WORK);
         let mut done = to;
         for hit in &hits {
             let key = (window.base + hit.at as u64, hit.anchor);
             if self.processed.is_some_and(|last| key <= last) {
                 continue;
             }
+            self.foreign = key.0 < self.own_from;
             if self.hit(&window, *hit).is_err() {
                 done = hit.at;
                 break;
@@ -279,13 +289,20 @@ impl<'e> Scanner<'e> {
             self.processed = Some(key);
         }
         self.hits = hits;
+        self.work = (self.work + WORK * (done - window.from) as i64).min(MAX_WORK);
         done
     }
 
     fn hit(&mut self, window: &Window<'_>, hit: AnchorHit) -> Result<(), NeedMore> {
         let engine = self.engine;
         let route = &engine.routes[usize::from(hit.anchor)];
-        if self.work < 0 && !matches!(route, Route::Jose) {
+        // What costs no more than the token is long is always looked at.
+        let cheap = match route {
+            Route::Jose => true,
+            Route::JoseJson | Route::Name => false,
+            Route::Families(families) => families.iter().all(|f| engine.family(*f).anchor_at == AnchorAt::Prefix),
+        };
+        if self.work < 0 && !cheap {
             self.too_dense.get_or_insert(window.base + hit.at as u64);
             return Ok(());
         }
@@ -340,9 +357,6 @@ impl<'e> Scanner<'e> {
             text = &with_disclosures;
             end = tail.end;
         }
-        if end + 1 > window.bytes.len() && window.more {
-            return Err(NeedMore);
-        }
         let kind = if header.encrypted { Kind::Jwe } else { Kind::Jwt };
         let token = match self.known_token(text) {
             Ok(token) => token,
@@ -351,8 +365,7 @@ impl<'e> Scanner<'e> {
                 None => return Ok(()),
             },
         };
-        self.sight(window, token, at, end);
-        Ok(())
+        self.sight(window, token, at, end)
     }
 
     /// Where the base64url that starts at `at` ends, if a dot follows it.
@@ -502,8 +515,7 @@ impl<'e> Scanner<'e> {
                 }
             }
         };
-        self.sight(window, token, found.start, found.end);
-        Ok(())
+        self.sight(window, token, found.start, found.end)
     }
 
     // ---- families with a prefix -----------------------------------------------------------------------------------
@@ -513,10 +525,28 @@ impl<'e> Scanner<'e> {
         let engine = self.engine;
         let family = engine.family(index);
         let bytes = window.bytes;
-        let lead = family_start(family, bytes, at);
-        self.work -=
-            256 + if family.lead.is_some() { 4 * (at - lead.unwrap_or(at.saturating_sub(512))) as i64 } else { 0 };
-        let Some(start) = lead else { return Ok(false) };
+        let mut from = 0;
+        // Of several beginnings the first whose token holds the anchor: two signed URLs may stand in a row.
+        for _ in 0..MAX_LEADS {
+            let start = family_start(family, bytes, at, from);
+            let looked = if family.lead.is_some() { 4 * (at - start.unwrap_or(at.saturating_sub(512))) } else { 0 };
+            self.work -= 256 + looked as i64;
+            let Some(start) = start else { return Ok(false) };
+            if self.prefixed_from(window, at, start, index)? {
+                return Ok(true);
+            }
+            if family.lead.is_none() {
+                return Ok(false);
+            }
+            from = start + 1;
+        }
+        Ok(false)
+    }
+
+    fn prefixed_from(&mut self, window: &Window<'_>, at: usize, start: usize, index: u16) -> Result<bool, NeedMore> {
+        let engine = self.engine;
+        let family = engine.family(index);
+        let bytes = window.bytes;
         let url = matches!(family.decoder, Some(Decoder::AzureSas | Decoder::AwsPresigned));
         // A signed URL may hold another token, seen before its signature is.
         let overlaps = window.base + (start as u64) < self.claimed && !url;
@@ -525,10 +555,10 @@ impl<'e> Scanner<'e> {
         }
         let Some(pattern) = family.pattern.as_ref().and_then(|p| p.regex()) else { return Ok(false) };
         let limit = bytes.len().min(start + MAX_PREFIXED);
-        if window.more && limit == bytes.len() && limit - at < 512 {
+        if window.more && limit == bytes.len() && limit - at < beside::AHEAD {
             return Err(NeedMore);
         }
-        let raw = pattern.find(&bytes[start..limit]).map(|m| start + m.end());
+        let raw = pattern.find(&bytes[start..limit]).map(|m| start + m.end()).filter(|end| *end > at);
         let stop = raw.unwrap_or_else(|| at + bytes[at..limit].iter().take_while(|b| TOKEN68.has(**b)).count());
         if window.more && stop == bytes.len() {
             return Err(NeedMore);
@@ -566,7 +596,7 @@ impl<'e> Scanner<'e> {
                 None => return Ok(false),
             },
         };
-        self.sight(window, token, start, end);
+        self.sight(window, token, start, end)?;
         Ok(true)
     }
 
@@ -578,6 +608,9 @@ impl<'e> Scanner<'e> {
             names::Outcome::Values(values) => values,
             names::Outcome::NeedMore => return Err(NeedMore),
         };
+        if window.more && values.last().is_some_and(|v| v.end + beside::AHEAD > window.bytes.len()) {
+            return Err(NeedMore);
+        }
         for value in values {
             if window.base + (value.start as u64) < self.claimed || self.has_own_shape(&value.value) {
                 continue;
@@ -616,7 +649,7 @@ impl<'e> Scanner<'e> {
             }
             Route::Families(families) => families.iter().any(|&index| {
                 let family = engine.family(index);
-                family_start(family, value, hit.at).is_some_and(|start| {
+                family_start(family, value, hit.at, 0).is_some_and(|start| {
                     escape::starts_cleanly(value, start)
                         && family.pattern.as_ref().is_some_and(|p| p.is_match(&value[start..]))
                 })
@@ -643,7 +676,10 @@ impl<'e> Scanner<'e> {
     }
 
     /// Files a place of a token with a shape of its own: what carries it is read from what stands before it.
-    fn sight(&mut self, window: &Window<'_>, token: u32, start: usize, end: usize) {
+    fn sight(&mut self, window: &Window<'_>, token: u32, start: usize, end: usize) -> Result<(), NeedMore> {
+        if window.more && end + beside::AHEAD > window.bytes.len() {
+            return Err(NeedMore);
+        }
         let before = carrier::before(window.bytes, start, window.bytes.get(end).copied());
         let facts = &self.tokens[token as usize].facts;
         let role = self.engine.family(facts.family).role;
@@ -655,6 +691,11 @@ impl<'e> Scanner<'e> {
             let downgraded = facts.binding == Binding::Jkt && !beside::mentions_dpop(window.bytes, start, end);
             faults.insert_if(downgraded, Fault::BearerWithCnf);
         }
+        let claims_dpop = |t: &[u8]| t.eq_ignore_ascii_case(b"dpop");
+        if facts.binding == Binding::None && role == Role::Access && before.carrier == Carrier::JsonField {
+            let dpop = beside::token_type(window.bytes, start, end).is_some_and(claims_dpop);
+            faults.insert_if(dpop, Fault::TypeBearerResponse);
+        }
         if facts.binding == Binding::Jkt && before.carrier == Carrier::JsonField {
             let bearer =
                 beside::token_type(window.bytes, start, end).is_some_and(|t| t.eq_ignore_ascii_case(b"bearer"));
@@ -665,21 +706,25 @@ impl<'e> Scanner<'e> {
             Fault::RefreshExposed,
         );
         self.push(window, token, start, end, before.carrier, faults);
+        Ok(())
     }
 
     fn push(&mut self, window: &Window<'_>, token: u32, start: usize, end: usize, carrier: Carrier, faults: Faults) {
         let (start, end) = (window.base + start as u64, window.base + end as u64);
         self.claimed = self.claimed.max(end);
+        if self.foreign {
+            return;
+        }
         self.sightings.push(Sighting { token, start, end, carrier, faults });
     }
 }
 
-/// Where a token of the family starts whose anchor stands at `at`.
-fn family_start(family: &Family, bytes: &[u8], at: usize) -> Option<usize> {
+/// Where a token of the family starts, at `from` or later, whose anchor stands at `at`.
+fn family_start(family: &Family, bytes: &[u8], at: usize, from: usize) -> Option<usize> {
     if family.anchor_at == AnchorAt::Prefix {
         return Some(at);
     }
-    let floor = at.saturating_sub(4096);
+    let floor = at.saturating_sub(4096).max(from);
     let stop = |b: &u8| b.is_ascii_whitespace() || matches!(*b, b'"' | b'\'' | b'<' | b'>' | b'`' | 0);
     let from = bytes[floor..at].iter().rposition(stop).map_or(floor, |n| floor + n + 1);
     let lead = family.lead.as_ref()?.regex()?;
@@ -738,6 +783,8 @@ mod beside {
     use crate::rules::Role;
 
     const NEAR: usize = 400;
+    /// How far past a token what belongs to it is looked for.
+    pub(super) const AHEAD: usize = 2048;
 
     fn around(bytes: &[u8], start: usize, end: usize) -> [&[u8]; 2] {
         let before = &bytes[start.saturating_sub(NEAR)..start];
@@ -781,7 +828,7 @@ mod beside {
     /// Whether the record speaks of a DPoP proof.
     pub(super) fn mentions_dpop(bytes: &[u8], start: usize, end: usize) -> bool {
         let before = &bytes[start.saturating_sub(1024)..start];
-        let after = &bytes[end.min(bytes.len())..(end + 2048).min(bytes.len())];
+        let after = &bytes[end.min(bytes.len())..(end + AHEAD).min(bytes.len())];
         [before, after].iter().any(|text| text.windows(4).any(|w| w.eq_ignore_ascii_case(b"dpop")))
     }
 }

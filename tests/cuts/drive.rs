@@ -119,7 +119,7 @@ pub fn whole(engine: &Engine, text: &[u8]) -> Vec<Placed> {
 /// Reads the text in windows that end at each of `ends` and at its end: what a reader of any chunk size would do.
 pub fn in_windows(engine: &Engine, text: &[u8], ends: &[usize]) -> Vec<Seen> {
     let mut scanner = Scanner::new(engine);
-    scanner.begin_unit();
+    scanner.begin_unit(0);
     let mut found = Vec::new();
     let mut from = 0;
     let last = text.len();
