@@ -401,7 +401,8 @@ fn cut(text: &str) -> &str {
         return text;
     }
     // A token that is cut can't be recognised any more when the text is made fit to be printed: cut before the word.
-    let part = |b: &u8| !b.is_ascii_alphanumeric() && !matches!(*b, b'-' | b'_' | b'.' | b'~' | b'+' | b'/' | b'=' | b'%');
+    let part =
+        |b: &u8| !b.is_ascii_alphanumeric() && !matches!(*b, b'-' | b'_' | b'.' | b'~' | b'+' | b'/' | b'=' | b'%');
     let word = text.as_bytes()[..MAX_TEXT].iter().rposition(part).unwrap_or(0);
     let end = (0..=word).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     &text[..end]

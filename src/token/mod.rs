@@ -3,6 +3,7 @@
 //! `prefilter` finds anchors, `scanner` sends each to what can read it (`jose`, `jose_json`, families with `proof` and
 //! `decode`, `names`), `claims` and `confirmation` turn what is read into `facts`, `judge` turns facts into findings.
 
+mod beside;
 pub mod carrier;
 pub mod claims;
 pub mod confirmation;
@@ -17,6 +18,7 @@ pub mod judge;
 pub mod known;
 pub mod names;
 pub mod prefilter;
+mod prefixed;
 pub mod proof;
 pub mod redact;
 pub mod scanner;

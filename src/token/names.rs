@@ -344,11 +344,17 @@ impl Reader<'_> {
             return if self.more { Outcome::NeedMore } else { Outcome::Values(Vec::new()) };
         }
         let run = escape::run(self.bytes, start, class, MAX_VALUE);
-        // Each look at a value is a handful of passes over it.
-        self.used.set(self.used.get() + 8 * run.text.len() as i64);
+        let used = |passes: usize| self.used.set(self.used.get() + (passes * run.text.len()) as i64);
+        used(1);
         if run.open && self.more {
             return Outcome::NeedMore;
         }
+        // Padding stands at the end. `a=b=c` is not a value but several names.
+        let padding = run.text.iter().rev().take_while(|b| **b == b'=').count();
+        if padding > 2 || run.text[..run.text.len() - padding].contains(&b'=') {
+            return Outcome::Values(Vec::new());
+        }
+        used(7);
         let mut value: &[u8] = &run.text;
         let mut end = run.end;
         // A sentence's full stop is no part of the token.
@@ -362,19 +368,11 @@ impl Reader<'_> {
         let code = matches!(after, Some(b'(' | b'[' | b'{' | b'*' | b'$'))
             || self.bytes[run.end..].starts_with("…".as_bytes());
         let uuid = is_uuid(value);
-        let padding = value.iter().rev().take_while(|b| **b == b'=').count();
-        let inner_padding = value[..value.len() - padding].contains(&b'=');
         // A JOSE object with something before it or a segment missing is a broken one, not an opaque token.
         let broken_jose = value.starts_with(b".") || memchr::memmem::find(value, b".eyJ").is_some();
         let plausible =
             if uuid { description.uuid && !value.starts_with(b"00000000-") } else { could_be_opaque(value, floor) };
-        if code
-            || !plausible
-            || padding > 2
-            || inner_padding
-            || broken_jose
-            || value.starts_with(b"/") && value[1..].contains(&b'/')
-        {
+        if code || !plausible || broken_jose || value.starts_with(b"/") && value[1..].contains(&b'/') {
             return Outcome::Values(Vec::new());
         }
         let (carrier, dpop) = carrier(start, after);

@@ -13,7 +13,6 @@ use base64::Engine as _;
 
 use super::carrier::{self, Carrier};
 use super::claims::{self, Classifier, Header};
-use super::decode;
 use super::escape::{self, BASE64URL, COMPACT, Class, Escape, TOKEN68};
 use super::facts::{Binding, Facts, Kind, Signature};
 use super::fault::{Fault, Faults};
@@ -21,9 +20,9 @@ use super::intern::Interner;
 use super::known::Known;
 use super::names::{self, Names};
 use super::prefilter::{AnchorHit, Prefilter};
-use super::{jose, jose_json, proof, weak_secret};
+use super::{beside, jose, jose_json, prefixed, weak_secret};
 use crate::finding::Confidence;
-use crate::rules::{AnchorAt, Catalogue, Decoder, Family, Form, OnChecksumFailure, Role};
+use crate::rules::{AnchorAt, Catalogue, Decoder, Family, Form, Role};
 use crate::secret::{Fingerprint, Secret};
 
 /// The longest token, in characters. What is longer is noted as too long to judge.
@@ -112,7 +111,7 @@ impl Engine {
         for hit in hits {
             let Route::Families(families) = &self.routes[usize::from(hit.anchor)] else { continue };
             for family in families.iter().map(|index| self.family(*index)) {
-                if let Some(start) = family_start(family, bytes, hit.at, 0)
+                if let Some(start) = prefixed::start_of(family, bytes, hit.at, 0)
                     && let Some(m) = family.pattern.as_ref().and_then(|p| p.regex()?.find(&bytes[start..]))
                 {
                     found.push((start, start + m.end()));
@@ -528,7 +527,7 @@ impl<'e> Scanner<'e> {
         let mut from = 0;
         // Of several beginnings the first whose token holds the anchor: two signed URLs may stand in a row.
         for _ in 0..MAX_LEADS {
-            let start = family_start(family, bytes, at, from);
+            let start = prefixed::start_of(family, bytes, at, from);
             let looked = if family.lead.is_some() { 4 * (at - start.unwrap_or(at.saturating_sub(512))) } else { 0 };
             self.work -= 256 + looked as i64;
             let Some(start) = start else { return Ok(false) };
@@ -588,7 +587,7 @@ impl<'e> Scanner<'e> {
         }
         let token = match self.known_token(&text) {
             Ok(token) => token,
-            Err(key) => match prove(engine, index, &text, at - start, &mut self.intern) {
+            Err(key) => match prefixed::prove(family, index, &text, at - start, &mut self.intern) {
                 Some(facts) => {
                     let fingerprint = Secret::new(text).fingerprint();
                     self.add(key, Token { facts, fingerprint, published: engine.known.token(&fingerprint) })
@@ -649,7 +648,7 @@ impl<'e> Scanner<'e> {
             }
             Route::Families(families) => families.iter().any(|&index| {
                 let family = engine.family(index);
-                family_start(family, value, hit.at, 0).is_some_and(|start| {
+                prefixed::start_of(family, value, hit.at, 0).is_some_and(|start| {
                     escape::starts_cleanly(value, start)
                         && family.pattern.as_ref().is_some_and(|p| p.is_match(&value[start..]))
                 })
@@ -716,119 +715,5 @@ impl<'e> Scanner<'e> {
             return;
         }
         self.sightings.push(Sighting { token, start, end, carrier, faults });
-    }
-}
-
-/// Where a token of the family starts, at `from` or later, whose anchor stands at `at`.
-fn family_start(family: &Family, bytes: &[u8], at: usize, from: usize) -> Option<usize> {
-    if family.anchor_at == AnchorAt::Prefix {
-        return Some(at);
-    }
-    let floor = at.saturating_sub(4096).max(from);
-    let stop = |b: &u8| b.is_ascii_whitespace() || matches!(*b, b'"' | b'\'' | b'<' | b'>' | b'`' | 0);
-    let from = bytes[floor..at].iter().rposition(stop).map_or(floor, |n| floor + n + 1);
-    let lead = family.lead.as_ref()?.regex()?;
-    lead.find(&bytes[from..at]).map(|m| from + m.start())
-}
-
-/// Proves a text that matched its family's pattern. `anchor` is where the anchor stands in it.
-fn prove(engine: &Engine, index: u16, text: &[u8], anchor: usize, intern: &mut Interner) -> Option<Facts> {
-    let family = engine.family(index);
-    let prefix = match family.anchor_at {
-        AnchorAt::Prefix => family
-            .anchors
-            .iter()
-            .find(|a| text.get(..a.len()).is_some_and(|t| t.eq_ignore_ascii_case(a.as_bytes())))?
-            .len(),
-        AnchorAt::Inside { .. } => anchor.min(4),
-    };
-    let body = &text[prefix..];
-    let mut confidence = if family.context.is_some() { Confidence::Medium } else { Confidence::High };
-    let sum = family.checksum.and_then(|kind| proof::checksum(kind, text));
-    match (sum, family.on_checksum_failure) {
-        (Some(false), OnChecksumFailure::Drop) => return None,
-        (Some(false), OnChecksumFailure::Suspect) => confidence = Confidence::Low,
-        _ => {}
-    }
-    let decodes = match family.decoder {
-        Some(Decoder::AzureSas | Decoder::AwsPresigned | Decoder::Macaroon) => true,
-        Some(Decoder::PrefixedJwt) => memchr::memmem::find(body, b"eyJ").is_some(),
-        Some(Decoder::Base64) | None => false,
-    };
-    if sum != Some(true) && !decodes {
-        if proof::not_secret(body).is_some() || proof::is_made_of_words(body) {
-            return None;
-        }
-        if family.entropy.is_some_and(|floor| proof::entropy(body) < floor.min(achievable(body.len()))) {
-            return None;
-        }
-    }
-    let mut facts = Facts::opaque(index, Kind::Opaque, confidence);
-    if let Some(decoder) = family.decoder
-        && !decode::decode(decoder, text, &mut facts, intern)
-    {
-        return None;
-    }
-    facts.faults.insert_if(family.role == Role::Refresh, Fault::RefreshExposed);
-    Some(facts)
-}
-
-/// A random text of few characters can't reach a threshold made for long ones: what it gets less two deviations.
-fn achievable(length: usize) -> f64 {
-    (length as f64).log2() - 0.9
-}
-
-/// What stands beside a token in the same record.
-mod beside {
-    use crate::rules::Role;
-
-    const NEAR: usize = 400;
-    /// How far past a token what belongs to it is looked for.
-    pub(super) const AHEAD: usize = 2048;
-
-    fn around(bytes: &[u8], start: usize, end: usize) -> [&[u8]; 2] {
-        let before = &bytes[start.saturating_sub(NEAR)..start];
-        let after = &bytes[end.min(bytes.len())..(end + NEAR).min(bytes.len())];
-        // One record: a line of a log, or the braces around a field.
-        let before = before.iter().rposition(|b| *b == b'{').map_or(before, |at| &before[at..]);
-        let after = memchr::memchr(b'}', after).map_or(after, |at| &after[..at]);
-        [before, after]
-    }
-
-    /// The value of `expires_in` that belongs to the token.
-    pub(super) fn lifetime(bytes: &[u8], start: usize, end: usize, role: Role) -> Option<i64> {
-        let name: &[u8] = match role {
-            Role::Refresh => b"refresh_expires_in",
-            _ => b"expires_in",
-        };
-        around(bytes, start, end).into_iter().find_map(|text| {
-            let at = memchr::memmem::find(text, name)?;
-            if role != Role::Refresh && text[..at].ends_with(b"refresh_") {
-                return None;
-            }
-            let rest = &text[at + name.len()..];
-            let skip = rest.iter().take_while(|b| matches!(**b, b'"' | b'\\' | b':' | b' ' | b'=' | b'\'')).count();
-            let digits = rest[skip..].iter().take(10).take_while(|b| b.is_ascii_digit()).count();
-            let number = std::str::from_utf8(&rest[skip..skip + digits]).ok()?.parse().ok()?;
-            (skip > 0 && number > 0).then_some(number)
-        })
-    }
-
-    /// The value of `token_type` in the record.
-    pub(super) fn token_type(bytes: &[u8], start: usize, end: usize) -> Option<&[u8]> {
-        around(bytes, start, end).into_iter().find_map(|text| {
-            let at = memchr::memmem::find(text, b"token_type")? + 10;
-            let rest = &text[at..];
-            let skip = rest.iter().take_while(|b| matches!(**b, b'"' | b'\\' | b':' | b' ' | b'=' | b'\'')).count();
-            let length = rest[skip..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
-            (skip > 0 && length > 0).then(|| &rest[skip..skip + length])
-        })
-    }
-
-    /// Whether the record speaks of a DPoP proof.
-    pub(super) fn mentions_dpop(bytes: &[u8], start: usize, end: usize) -> bool {
-        let before = &bytes[start.saturating_sub(1024)..start];
-        let after = &bytes[end.min(bytes.len())..(end + AHEAD).min(bytes.len())];
-        [before, after].iter().any(|text| text.windows(4).any(|w| w.eq_ignore_ascii_case(b"dpop")))
     }
 }

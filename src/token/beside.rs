@@ -1,0 +1,53 @@
+//! What stands beside a token in the same record: its lifetime, its type, a DPoP proof.
+
+use crate::rules::Role;
+
+const NEAR: usize = 400;
+/// How far past a token what belongs to it is looked for.
+pub(super) const AHEAD: usize = 2048;
+
+fn around(bytes: &[u8], start: usize, end: usize) -> [&[u8]; 2] {
+    let before = &bytes[start.saturating_sub(NEAR)..start];
+    let after = &bytes[end.min(bytes.len())..(end + NEAR).min(bytes.len())];
+    // One record: a line of a log, or the braces around a field.
+    let before = before.iter().rposition(|b| *b == b'{').map_or(before, |at| &before[at..]);
+    let after = memchr::memchr(b'}', after).map_or(after, |at| &after[..at]);
+    [before, after]
+}
+
+/// The value of `expires_in` that belongs to the token.
+pub(super) fn lifetime(bytes: &[u8], start: usize, end: usize, role: Role) -> Option<i64> {
+    let name: &[u8] = match role {
+        Role::Refresh => b"refresh_expires_in",
+        _ => b"expires_in",
+    };
+    around(bytes, start, end).into_iter().find_map(|text| {
+        let at = memchr::memmem::find(text, name)?;
+        if role != Role::Refresh && text[..at].ends_with(b"refresh_") {
+            return None;
+        }
+        let rest = &text[at + name.len()..];
+        let skip = rest.iter().take_while(|b| matches!(**b, b'"' | b'\\' | b':' | b' ' | b'=' | b'\'')).count();
+        let digits = rest[skip..].iter().take(10).take_while(|b| b.is_ascii_digit()).count();
+        let number = std::str::from_utf8(&rest[skip..skip + digits]).ok()?.parse().ok()?;
+        (skip > 0 && number > 0).then_some(number)
+    })
+}
+
+/// The value of `token_type` in the record.
+pub(super) fn token_type(bytes: &[u8], start: usize, end: usize) -> Option<&[u8]> {
+    around(bytes, start, end).into_iter().find_map(|text| {
+        let at = memchr::memmem::find(text, b"token_type")? + 10;
+        let rest = &text[at..];
+        let skip = rest.iter().take_while(|b| matches!(**b, b'"' | b'\\' | b':' | b' ' | b'=' | b'\'')).count();
+        let length = rest[skip..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        (skip > 0 && length > 0).then(|| &rest[skip..skip + length])
+    })
+}
+
+/// Whether the record speaks of a DPoP proof.
+pub(super) fn mentions_dpop(bytes: &[u8], start: usize, end: usize) -> bool {
+    let before = &bytes[start.saturating_sub(1024)..start];
+    let after = &bytes[end.min(bytes.len())..(end + AHEAD).min(bytes.len())];
+    [before, after].iter().any(|text| text.windows(4).any(|w| w.eq_ignore_ascii_case(b"dpop")))
+}
