@@ -62,10 +62,20 @@ pub fn parse(text: &[u8]) -> Option<Value<'_>> {
 
 /// Reads one value at the start of `text` (after white space) and says where it ends. `None` where there is none.
 pub fn parse_prefix(text: &[u8]) -> Option<(Value<'_>, usize)> {
+    parse_start(text).ok()
+}
+
+/// The same.
+///
+/// # Errors
+/// How far it could be read; near the end of `text` it may only be cut off.
+pub fn parse_start(text: &[u8]) -> Result<(Value<'_>, usize), usize> {
     let mut reader = Reader { text, at: 0 };
     reader.space();
-    let value = reader.value(0)?;
-    Some((value, reader.at))
+    match reader.value(0) {
+        Some(value) => Ok((value, reader.at)),
+        None => Err(reader.at.min(text.len())),
+    }
 }
 
 struct Reader<'a> {
@@ -201,7 +211,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let start = self.at;
         let rest = &self.text[start..];
-        let stop = memchr::memchr2(b'"', b'\\', rest)?;
+        let stop = self.end_of_plain(rest)?;
         if rest[stop] == b'"' {
             self.at = start + stop + 1;
             return Some(String::from_utf8_lossy(&rest[..stop]));
@@ -253,12 +263,21 @@ impl<'a> Reader<'a> {
                 }
                 _ => {
                     let rest = &self.text[self.at..];
-                    let stop = memchr::memchr2(b'"', b'\\', rest)?;
+                    let stop = self.end_of_plain(rest)?;
                     out.extend_from_slice(&rest[..stop]);
                     self.at += stop;
                 }
             }
         }
+    }
+
+    /// Where the plain part of a string ends; a string without an end was read to the end.
+    fn end_of_plain(&mut self, rest: &[u8]) -> Option<usize> {
+        let stop = memchr::memchr2(b'"', b'\\', rest);
+        if stop.is_none() {
+            self.at = self.text.len();
+        }
+        stop
     }
 
     fn hex4(&mut self) -> Option<u32> {

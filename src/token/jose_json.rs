@@ -51,10 +51,14 @@ pub fn around(bytes: &[u8], at: usize, more: bool, work: &mut i64) -> Outcome {
             return Outcome::Nothing;
         }
         let text = &bytes[start..bytes.len().min(start + MAX_OBJECT)];
-        let Some((object, length)) = json::parse_prefix(text) else {
-            *work -= 2 * text.len() as i64;
-            cut_off |= more && text.len() < MAX_OBJECT && !closes(text);
-            continue;
+        let (object, length) = match json::parse_start(text) {
+            Ok(read) => read,
+            Err(stopped) => {
+                *work -= stopped as i64;
+                // An escape that the end cuts off stops a little before it.
+                cut_off |= more && text.len() < MAX_OBJECT && stopped + 12 > text.len();
+                continue;
+            }
         };
         *work -= length as i64;
         let end = start + length;
@@ -71,29 +75,6 @@ pub fn around(bytes: &[u8], at: usize, more: bool, work: &mut i64) -> Outcome {
         }
     }
     if cut_off { Outcome::NeedMore } else { Outcome::Nothing }
-}
-
-/// Whether the braces from here on close again; strings are stepped over.
-fn closes(text: &[u8]) -> bool {
-    let mut open = 0i32;
-    let mut in_string = false;
-    let mut escaped = false;
-    for byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' if !in_string => open += 1,
-            b'}' if !in_string => {
-                open -= 1;
-                if open == 0 {
-                    return true;
-                }
-            }
-            _ => {}
-        }
-    }
-    false
 }
 
 fn read(object: &Value<'_>, start: usize, end: usize) -> Option<Found> {
