@@ -4,8 +4,8 @@
 
 use crate::syntax::json::{self, Value};
 
-/// What announces one: `"protected"` and `"ciphertext"` without the letters that many other words begin with.
-pub const ANCHORS: &[&str] = &["otected\"", "phertext\""];
+/// What announces one: `protected` and `ciphertext` without the letters that many other words share.
+pub const ANCHORS: &[&str] = &["otecte", "phertex"];
 
 /// How far before the anchor the object may begin, in bytes.
 pub const LOOK_BEHIND: usize = 24 * 1024;

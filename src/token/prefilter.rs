@@ -256,15 +256,16 @@ fn cover(literals: &[Spelled], length: usize) -> Vec<Fragment> {
     fragments
 }
 
-/// The three bytes that most four-byte fragments begin with; of those the rarest.
+/// The three bytes that most four-byte fragments begin with, those with vowels last: they stand in too many words.
 fn shared_start(fragments: &[Fragment]) -> Option<[u8; 3]> {
-    let start = |f: &Fragment| [f.bytes[0], f.bytes[1], f.bytes[2]];
-    let mut starts: Vec<[u8; 3]> = fragments.iter().map(start).collect();
+    let mut starts: Vec<[u8; 3]> = fragments.iter().map(|f| [f.bytes[0], f.bytes[1], f.bytes[2]]).collect();
     starts.sort_unstable();
-    starts
-        .chunk_by(|a, b| a == b)
-        .max_by_key(|same| (same.len(), u32::MAX - same[0].iter().map(|b| commonness(*b)).sum::<u32>()))
-        .map(|same| same[0])
+    let worth = |same: &[[u8; 3]]| {
+        let vowels = same[0].iter().filter(|b| b"aeiou".contains(b)).count();
+        (same.len() * 100) / (1 + 3 * vowels)
+    };
+    let rarity = |start: [u8; 3]| u32::MAX - start.iter().map(|b| commonness(*b)).sum::<u32>();
+    starts.chunk_by(|a, b| a == b).max_by_key(|same| (worth(same), rarity(same[0]))).map(|same| same[0])
 }
 
 /// How often a byte stands in ordinary logs and sources, roughly; only the order matters.

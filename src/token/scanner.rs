@@ -36,6 +36,8 @@ const WEAK_SAMPLES: u8 = 3;
 const WORK: i64 = 48;
 /// How much of that may be saved up.
 const MAX_WORK: i64 = 64 * 1024 * 1024;
+/// How many tokens are remembered to have been tried.
+const MAX_TRIED: usize = 16 * 1024;
 /// How many headers that end at one dot are tried.
 const MAX_HEADERS: u8 = 8;
 /// How many beginnings of a token whose anchor stands inside it are tried.
@@ -185,6 +187,8 @@ pub struct Scanner<'e> {
     intern: Interner,
     headers: HashMap<Box<[u8]>, Option<Arc<Header>>, foldhash::fast::RandomState>,
     weak: HashMap<KeyGroup, Samples, foldhash::fast::RandomState>,
+    /// What trying the known secrets on a token gave, whatever the unit.
+    tried: HashMap<u64, Option<usize>, foldhash::fast::FixedState>,
     hits: Vec<AnchorHit>,
     inner_hits: Vec<AnchorHit>,
     /// Offset in the stream up to which bytes belong to a token that was seen.
@@ -231,6 +235,7 @@ impl<'e> Scanner<'e> {
             intern: Interner::default(),
             headers: HashMap::default(),
             weak: HashMap::default(),
+            tried: HashMap::default(),
             hits: Vec::new(),
             inner_hits: Vec::new(),
             claimed: 0,
@@ -466,10 +471,10 @@ impl<'e> Scanner<'e> {
             return false;
         }
         if header.kid.is_none() && facts.issuer.is_none() {
-            return weak_secret::find(&header.alg, signed, signature).is_some();
+            return self.known_secret(&header.alg, signed, signature).is_some();
         }
         let group = (header.alg.clone(), header.kid.clone(), facts.issuer.clone());
-        let samples = self.weak.entry(group).or_default();
+        let samples = self.weak.get(&group).copied().unwrap_or_default();
         if let Some(position) = samples.found
             && weak_secret::is_signed_with(position, &header.alg, signed, signature)
         {
@@ -478,10 +483,23 @@ impl<'e> Scanner<'e> {
         if samples.tried >= WEAK_SAMPLES {
             return false;
         }
-        samples.tried += 1;
-        let found = weak_secret::find(&header.alg, signed, signature);
-        samples.found = samples.found.or(found);
+        let found = self.known_secret(&header.alg, signed, signature);
+        self.weak.insert(group, Samples { tried: samples.tried + 1, found: samples.found.or(found) });
         found.is_some()
+    }
+
+    /// The list position of the secret that made a signature; each token is tried once.
+    fn known_secret(&mut self, alg: &str, signed: &[u8], signature: &[u8]) -> Option<usize> {
+        let key = self.hash.hash_one((signed, signature));
+        if let Some(known) = self.tried.get(&key) {
+            return *known;
+        }
+        if self.tried.len() >= MAX_TRIED {
+            self.tried.clear();
+        }
+        let found = weak_secret::find(alg, signed, signature);
+        self.tried.insert(key, found);
+        found
     }
 
     // ---- JOSE, JSON -----------------------------------------------------------------------------------------------
