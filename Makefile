@@ -2,6 +2,9 @@
 # make fuzz   every fuzz target for a minute
 # make bench  speed against ripgrep, and quality on a labelled set
 
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
 .PHONY: test fuzz bench quality
 
 test:

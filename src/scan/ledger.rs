@@ -15,6 +15,8 @@ use crate::token::scanner::Token;
 const FILES: usize = 12;
 /// How many locks the entries are spread over.
 const SHARDS: usize = 16;
+/// How many entries lie together.
+const CHUNK: usize = 256;
 
 /// A place of a token.
 #[derive(Debug, Clone)]
@@ -62,7 +64,7 @@ pub(super) struct Seen {
 /// The tokens of a scan.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    shards: Vec<Mutex<HashMap<Fingerprint, Entry>>>,
+    shards: Vec<Mutex<Shard>>,
     /// Of files that were read in parts: what each part gave.
     parts: Mutex<BTreeMap<Arc<str>, Vec<PartEnd>>>,
 }
@@ -80,7 +82,7 @@ impl Ledger {
         for (token, seen) in tokens.iter().zip(seen).filter(|(_, seen)| seen.occurrences > 0) {
             let shard = &self.shards[usize::from(token.fingerprint.0[0]) % SHARDS];
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let entry = shard.entry(token.fingerprint).or_insert_with(|| Entry {
+            let entry = shard.entry(token.fingerprint, || Entry {
                 fingerprint: token.fingerprint,
                 facts: token.facts.clone(),
                 published: token.published,
@@ -114,12 +116,66 @@ impl Ledger {
     }
 
     /// All entries, in no particular order, and the parts of files.
-    pub(super) fn close(self) -> (Vec<Entry>, BTreeMap<Arc<str>, Vec<PartEnd>>) {
-        let mut entries = Vec::new();
+    pub(super) fn close(self) -> (Entries, BTreeMap<Arc<str>, Vec<PartEnd>>) {
+        let mut entries = Entries::default();
         for shard in self.shards {
-            entries.extend(shard.into_inner().unwrap_or_else(PoisonError::into_inner).into_values());
+            entries.chunks.extend(shard.into_inner().unwrap_or_else(PoisonError::into_inner).chunks);
         }
         (entries, self.parts.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Some of the entries. They lie in chunks that never move, with a small index: a log may hold a hundred thousand
+/// tokens, and a table of whole entries would be half empty.
+#[derive(Debug, Default)]
+struct Shard {
+    chunks: Vec<Vec<Entry>>,
+    /// Half of a fingerprint to chunk and place in it.
+    index: HashMap<u128, (u32, u32), foldhash::fast::RandomState>,
+}
+
+impl Shard {
+    fn entry(&mut self, fingerprint: Fingerprint, new: impl FnOnce() -> Entry) -> &mut Entry {
+        let mut half = [0u8; 16];
+        half.copy_from_slice(&fingerprint.0[..16]);
+        let next = match self.chunks.last() {
+            Some(chunk) if chunk.len() < CHUNK => (self.chunks.len() - 1, chunk.len()),
+            _ => (self.chunks.len(), 0),
+        };
+        let next = (next.0 as u32, next.1 as u32);
+        let (chunk, at) = *self.index.entry(u128::from_le_bytes(half)).or_insert(next);
+        if (chunk, at) == next {
+            if at == 0 {
+                self.chunks.push(Vec::new());
+            }
+            self.chunks[chunk as usize].push(new());
+        }
+        &mut self.chunks[chunk as usize][at as usize]
+    }
+}
+
+/// All entries of a scan.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    chunks: Vec<Vec<Entry>>,
+}
+
+impl Entries {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.chunks.iter().map(Vec::len).sum()
+    }
+
+    /// All of them, each with where it lies.
+    pub(super) fn iter(&self) -> impl Iterator<Item = ((u32, u32), &Entry)> {
+        self.chunks.iter().enumerate().flat_map(|(chunk, entries)| {
+            entries.iter().enumerate().map(move |(at, entry)| ((chunk as u32, at as u32), entry))
+        })
+    }
+
+    /// The one that lies there.
+    pub(super) fn get(&self, (chunk, at): (u32, u32)) -> &Entry {
+        &self.chunks[chunk as usize][at as usize]
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::Job;
-use super::ledger::{Entry, Place};
+use super::ledger::{Entries, Entry, Place};
 use crate::finding::{Coverage, Finding, Location, Related, Severity, Suppressed, TokenRecord};
 use crate::policy::Policy;
 use crate::rules::{Catalogue, Role};
@@ -31,12 +31,12 @@ pub struct Summary {
 /// The outcome of a scan.
 #[derive(Debug)]
 pub struct Outcome {
-    entries: Vec<Entry>,
+    entries: Entries,
     parts: BTreeMap<Arc<str>, Vec<PartEnd>>,
     id_token_issuers: HashSet<Arc<str>>,
     /// Severities of the findings, worst first, with the entry each comes from.
-    order: Vec<(Severity, usize)>,
-    published: Vec<usize>,
+    order: Vec<(Severity, (u32, u32))>,
+    published: Vec<(u32, u32)>,
     now: i64,
     /// What was not plainly examined.
     pub coverage: Vec<Coverage>,
@@ -47,7 +47,7 @@ pub struct Outcome {
 impl Outcome {
     pub(super) fn new(
         job: &Job<'_>,
-        entries: Vec<Entry>,
+        entries: Entries,
         parts: BTreeMap<Arc<str>, Vec<PartEnd>>,
         coverage: Vec<Coverage>,
         summary: Summary,
@@ -55,8 +55,8 @@ impl Outcome {
         let role = |facts: &Facts| job.engine.catalogue.families[usize::from(facts.family)].role;
         let id_token_issuers = entries
             .iter()
-            .filter(|entry| role(&entry.facts) == Role::Id)
-            .filter_map(|entry| entry.facts.issuer.clone())
+            .filter(|(_, entry)| role(&entry.facts) == Role::Id)
+            .filter_map(|(_, entry)| entry.facts.issuer.clone())
             .collect();
         let mut outcome = Self {
             entries,
@@ -70,21 +70,22 @@ impl Outcome {
         };
         // Judged once for the order and once more for the report: a verdict is cheap, a finding with its texts is not
         // small, and there may be very many.
-        for index in 0..outcome.entries.len() {
-            let entry = &outcome.entries[index];
+        let mut order = Vec::new();
+        let mut published = Vec::new();
+        for (index, entry) in outcome.entries.iter() {
             if entry.published.is_some() {
-                outcome.published.push(index);
+                published.push(index);
             } else if let Some(severity) = outcome.severity(entry, &job.engine.catalogue, job.policy) {
-                outcome.order.push((severity, index));
+                order.push((severity, index));
             }
         }
-        let entries = &outcome.entries;
-        let place = |index: usize| {
-            let entry = &entries[index];
-            entry.places.first().map(|p| (p.path.clone(), p.at.start, entry.fingerprint))
+        let place = |index: (u32, u32)| {
+            let entry = outcome.entries.get(index);
+            (entry.places.first().map(|p| (&*p.path, p.at.start)), entry.fingerprint)
         };
-        outcome.order.sort_by_cached_key(|(severity, index)| (std::cmp::Reverse(*severity), place(*index)));
-        outcome.published.sort_by_cached_key(|index| place(*index));
+        order.sort_unstable_by(|(a, i), (b, k)| b.cmp(a).then_with(|| place(*i).cmp(&place(*k))));
+        published.sort_unstable_by(|i, k| place(*i).cmp(&place(*k)));
+        (outcome.order, outcome.published) = (order, published);
         outcome
     }
 
@@ -115,18 +116,18 @@ impl Outcome {
 
     /// The findings, worst first, then by place. Each is made when it is asked for.
     pub fn findings<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
-        self.order.iter().filter_map(move |(_, index)| self.finding(&self.entries[*index], engine, policy))
+        self.order.iter().filter_map(move |(_, index)| self.finding(self.entries.get(*index), engine, policy))
     }
 
     /// The findings and, judged like them, the tokens that everybody knows.
     pub(super) fn all<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
-        self.entries.iter().filter_map(move |entry| self.finding(entry, engine, policy))
+        self.entries.iter().filter_map(move |(_, entry)| self.finding(entry, engine, policy))
     }
 
     /// Tokens that were recognised and are no findings, by place.
     pub fn suppressed<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = Suppressed> + 'a {
         self.published.iter().filter_map(move |index| {
-            let entry = &self.entries[*index];
+            let entry = self.entries.get(*index);
             let place = entry.places.first()?;
             let (LineColumn { line, column }, _) = self.lines(place);
             Some(Suppressed {

@@ -6,6 +6,8 @@ use super::scanner::{Engine, Scanner, Window};
 
 /// Runs this long without a word in them are cut even where no family knows them.
 const LONG: usize = 48;
+/// Shorter texts hold no token, nor a name with one.
+const SHORTEST: usize = 20;
 /// Longest text that is printed, in characters.
 const MAX_PRINTED: usize = 240;
 
@@ -13,7 +15,7 @@ const MAX_PRINTED: usize = 240;
 pub fn redact(engine: &Engine, text: &str) -> String {
     let bytes = text.as_bytes();
     let mut cut: Vec<(usize, usize)> = Vec::new();
-    if bytes.len() >= 12 {
+    if bytes.len() >= SHORTEST {
         let mut scanner = Scanner::new(engine);
         scanner.scan(Window { bytes, base: 0, from: 0, to: bytes.len(), more: false });
         cut.extend(scanner.sightings.iter().map(|s| (s.start as usize, s.end as usize)));
