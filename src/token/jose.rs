@@ -49,16 +49,25 @@ pub struct Segments<'a> {
     pub length: usize,
 }
 
+/// Whether the first bytes of a segment decode to the beginning of a JSON object with a member, or could.
+fn begins_like_header(segment: &[u8]) -> bool {
+    let mut head = [0u8; 24];
+    let quick = segment.len().min(32) & !3;
+    let Ok(decoded) = BASE64URL.decode_slice(&segment[..quick], &mut head) else { return false };
+    let head = head[..decoded].trim_ascii_start();
+    let inside = head.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    inside.is_some_and(|rest| {
+        rest.first().is_none_or(|b| *b == b'"') && rest.iter().all(|b| *b >= 0x20 || b.is_ascii_whitespace())
+    })
+}
+
 /// Decodes a header segment: a JSON object with a string `alg`.
 pub fn decode_header(segment: &[u8]) -> Option<Vec<u8>> {
     if segment.len() < 8 || segment.len() > MAX_HEADER {
         return None;
     }
     // Most of what starts like a header is none; its first bytes tell before the rest is decoded.
-    let mut head = [0u8; 24];
-    let quick = segment.len().min(32) & !3;
-    let decoded = BASE64URL.decode_slice(&segment[..quick], &mut head).ok()?;
-    if !head[..decoded].iter().all(|b| *b >= 0x20 || matches!(b, b'\t' | b'\n' | b'\r')) {
+    if !begins_like_header(segment) {
         return None;
     }
     let json = BASE64URL.decode(segment).ok()?;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::carrier::{self, Carrier, normalise};
 use super::escape::{self, COOKIE, Class, TOKEN68};
+use super::jose;
 use super::proof::{could_be_opaque, is_uuid};
 use crate::rules::{Catalogue, Family, Role};
 
@@ -352,6 +353,11 @@ impl Reader<'_> {
         // Padding stands at the end. `a=b=c` is not a value but several names.
         let padding = run.text.iter().rev().take_while(|b| **b == b'=').count();
         if padding > 2 || run.text[..run.text.len() - padding].contains(&b'=') {
+            return Outcome::Values(Vec::new());
+        }
+        // A JOSE object, sound or broken, is no opaque token. (Session cookies may begin with JSON, too.)
+        let first = run.text.iter().position(|b| *b == b'.').unwrap_or(run.text.len());
+        if first >= 12 && run.text.starts_with(b"e") && jose::decode_header(&run.text[..first]).is_some() {
             return Outcome::Values(Vec::new());
         }
         used(7);
