@@ -33,6 +33,9 @@ pub(super) struct ScanArgs {
     /// Files and folders; `-` reads standard input
     #[arg(default_value = ".", value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
+    /// Only these audits (so far there is one)
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "token")]
+    pub(super) audit: Vec<Audit>,
     /// Report format, with a file to write it to: pretty, json, jsonl, sarif; may be given several times
     #[arg(long, value_name = "FMT[=FILE]", default_value = "pretty")]
     pub(super) format: Vec<String>,
@@ -117,6 +120,13 @@ pub(super) enum RulesCommand {
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Audit {
+    /// Leaked tokens
+    Token,
 }
 
 /// When to colour.
