@@ -12,7 +12,7 @@ use crate::token::fault::Faults;
 use crate::token::scanner::Token;
 
 /// How many files of a token are kept.
-const FILES: usize = 12;
+const FILES: usize = 16;
 /// How many locks the entries are spread over.
 const SHARDS: usize = 16;
 /// How many entries lie together.

@@ -14,7 +14,7 @@ const MAX_PENDING: usize = MAX_TOKEN + 64 * 1024;
 /// Past this many distinct tokens they are handed on before the unit ends.
 const MAX_TOKENS: usize = 2_048;
 /// How many places of a token are kept per unit.
-pub const PLACES: usize = 6;
+pub const PLACES: usize = 16;
 
 /// Which part of a stream is read.
 #[derive(Debug, Clone, Copy)]
