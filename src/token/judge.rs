@@ -547,13 +547,18 @@ impl View<'_> {
     }
 
     fn fix(&self, catalogue: &Catalogue, rule: &str, usable: bool) -> String {
-        let page = catalogue.check(rule).map(|check| check.first_fix());
-        let stands = usable && self.facts.signature != Signature::Broken;
-        match (page, stands && self.portable != Portable::No) {
-            (Some(page), true) if self.is_jose() => {
-                format!("Revoke it and take it out of here. {page}")
-            }
-            (Some(page), false) => page,
+        let no_credential =
+            matches!(self.family.role, Role::Proof | Role::Logout | Role::Request) || self.facts.harmless;
+        if self.faults.contains(Fault::AlgWeakSecret) || self.faults.contains(Fault::DpopJwkPrivate) {
+            // The key is the problem, whatever became of the token.
+        } else if !usable || self.facts.signature == Signature::Broken || no_credential {
+            return "There is nothing to revoke. Take it out of here, and keep tokens out of places like this."
+                .to_owned();
+        } else if self.portable == Portable::No {
+            return "Take it out of here, and make sure that the key it is bound to is safe.".to_owned();
+        }
+        match catalogue.check(rule).map(|check| check.first_fix()) {
+            Some(page) if self.is_jose() => format!("Revoke it and take it out of here. {page}"),
             _ => self.family.first_fix(),
         }
     }
