@@ -11,7 +11,7 @@ use crate::rules::{Catalogue, Role};
 use crate::source::stream::PartEnd;
 use crate::span::LineColumn;
 use crate::token::facts::Facts;
-use crate::token::judge::{Case, judge, rfc3339};
+use crate::token::judge::{Case, judge, rfc3339, severity_of};
 use crate::token::redact::redact;
 use crate::token::scanner::Engine;
 
@@ -68,8 +68,8 @@ impl Outcome {
             coverage,
             summary,
         };
-        // Judged once for the order and once more for the report: a verdict is cheap, a finding with its texts is not
-        // small, and there may be very many.
+        // Weighed once for the order and judged for each report: a finding with its texts is not small, and there may
+        // be very many.
         let mut order = Vec::new();
         let mut published = Vec::new();
         for (index, entry) in outcome.entries.iter() {
@@ -153,7 +153,7 @@ impl Outcome {
     }
 
     fn severity(&self, entry: &Entry, catalogue: &Catalogue, policy: &Policy) -> Option<Severity> {
-        judge(&self.case(entry), catalogue, policy, self.now, &|_| String::new()).map(|verdict| verdict.severity)
+        severity_of(&self.case(entry), catalogue, policy, self.now)
     }
 
     fn finding(&self, entry: &Entry, engine: &Engine, policy: &Policy) -> Option<Finding> {

@@ -31,21 +31,6 @@ pub enum Carrier {
 }
 
 impl Carrier {
-    /// All carriers.
-    pub const ALL: [Self; 11] = [
-        Self::AuthorizationHeader,
-        Self::DpopHeader,
-        Self::VendorHeader,
-        Self::Cookie,
-        Self::UrlQuery,
-        Self::UrlFragment,
-        Self::UrlUserinfo,
-        Self::FormField,
-        Self::JsonField,
-        Self::KeyValue,
-        Self::Bare,
-    ];
-
     /// The word in the record.
     pub const fn word(self) -> &'static str {
         match self {

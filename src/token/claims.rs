@@ -254,12 +254,9 @@ fn read_claims(claims: &Value<'_>, family: &Family, facts: &mut Facts, intern: &
     } else if text("htm").is_some() && text("htu").is_some() {
         faults.insert(Fault::DpopTypMissing);
     }
-    if matches!(family.role, Role::Logout | Role::Request) {
-        // Not presented for access: nothing to bind.
-        faults.remove(Fault::Unbound);
-    } else if (access || family.role == Role::Refresh) && facts.binding == Binding::None {
-        faults.insert(Fault::Unbound);
-    }
+    // What is not presented for access needs no binding.
+    let to_be_bound = access || family.role == Role::Refresh;
+    faults.insert_if(to_be_bound && facts.binding == Binding::None, Fault::Unbound);
     faults.insert_if(bearer && facts.expires == Time::Absent, Fault::NoExp);
     faults.insert_if(facts.expires == Time::Malformed, Fault::ExpMalformed);
     let milliseconds =

@@ -84,6 +84,29 @@ enum Portable {
     No,
 }
 
+/// What decides, before anything is said about it.
+struct Weighed<'a> {
+    family: &'a Family,
+    severity: Severity,
+    /// The gravest fault, or the family.
+    rule: &'a str,
+    /// The family is named among the faults, before them.
+    names_itself: bool,
+    faults: Faults,
+    state: State,
+    portable: Portable,
+    reach: Reach,
+    ttl: Option<i64>,
+    limit: Option<i64>,
+    remaining: Option<i64>,
+    usable: bool,
+}
+
+/// How grave a token is, as [`judge`] has it, without the texts.
+pub fn severity_of(case: &Case<'_>, catalogue: &Catalogue, policy: &Policy, now: i64) -> Option<Severity> {
+    weigh(case, catalogue, policy, now).map(|weighed| weighed.severity)
+}
+
 /// Judges a token. `safe` makes a text from the token fit to be printed. `None` where the policy switches off the only
 /// rule that fires.
 pub fn judge(
@@ -93,6 +116,40 @@ pub fn judge(
     now: i64,
     safe: &dyn Fn(&str) -> String,
 ) -> Option<Verdict> {
+    let facts = case.facts;
+    let w = weigh(case, catalogue, policy, now)?;
+    let mut faults: Vec<String> = w.faults.iter().map(|f| f.slug().to_owned()).collect();
+    if w.names_itself {
+        faults.insert(0, w.family.slug.clone());
+    }
+    let view = View {
+        facts,
+        family: w.family,
+        faults: w.faults,
+        state: w.state,
+        portable: w.portable,
+        ttl: w.ttl,
+        remaining: w.remaining,
+        limit: w.limit,
+        now,
+        safe,
+    };
+    Some(Verdict {
+        severity: w.severity,
+        confidence: if facts.signature == Signature::Broken { Confidence::Low } else { facts.confidence },
+        message: view.message(),
+        because: view.because(case),
+        fix: view.fix(catalogue, w.rule, w.usable),
+        rule: w.rule.to_owned(),
+        faults,
+        state: w.state.word(),
+        ttl: w.ttl,
+        remaining: w.remaining,
+        privileged: w.reach == Reach::Privileged,
+    })
+}
+
+fn weigh<'a>(case: &Case<'_>, catalogue: &'a Catalogue, policy: &Policy, now: i64) -> Option<Weighed<'a>> {
     let facts = case.facts;
     let family = &catalogue.families[usize::from(facts.family)];
     let state = state(facts, family, policy, now);
@@ -126,39 +183,35 @@ pub fn judge(
             severity = severity.lowered().max(Severity::Low);
         }
     }
-    let confidence = if facts.signature == Signature::Broken { Confidence::Low } else { facts.confidence };
-
     // Of a JOSE object the gravest fault names the finding; a family with a shape of its own names itself.
     let opaque = matches!(facts.kind, Kind::Opaque | Kind::SignedUrl | Kind::Macaroon);
-    let mut slugs: Vec<String> = faults.iter().map(|f| f.slug().to_owned()).collect();
-    let broken = facts.signature == Signature::Broken;
-    let rule = if broken && faults.contains(Fault::MalformedSignature) {
-        Fault::MalformedSignature.slug().to_owned()
-    } else if opaque && !faults.contains(Fault::RefreshExposed) {
-        slugs.insert(0, family.slug.clone());
-        family.slug.clone()
+    let broken = facts.signature == Signature::Broken && faults.contains(Fault::MalformedSignature);
+    let names_itself = !broken && opaque && !faults.contains(Fault::RefreshExposed);
+    let rule = if broken {
+        Fault::MalformedSignature.slug()
+    } else if names_itself {
+        &family.slug
     } else {
-        slugs.first().cloned().unwrap_or_else(|| family.slug.clone())
+        faults.iter().next().map_or(family.slug.as_str(), |fault| fault.slug())
     };
-    match policy.severity.get(&rule) {
+    match policy.severity.get(rule) {
         Some(Some(fixed)) => severity = *fixed,
         Some(None) => return None,
         None => {}
     }
-
-    let view = View { facts, family, faults, state, portable, ttl, remaining, limit, now, safe };
-    Some(Verdict {
+    Some(Weighed {
+        family,
         severity,
-        confidence,
-        message: view.message(),
-        because: view.because(case),
-        fix: view.fix(catalogue, &rule, usable),
         rule,
-        faults: slugs,
-        state: state.word(),
+        names_itself,
+        faults,
+        state,
+        portable,
+        reach,
         ttl,
+        limit,
         remaining,
-        privileged: reach == Reach::Privileged,
+        usable,
     })
 }
 

@@ -184,7 +184,7 @@ impl Reader<'_> {
         let mut dpop = false;
         // Authorization: token VALUE. Bearer and SSWS have anchors of their own.
         let rest = &self.bytes[value.min(self.bytes.len())..];
-        let header = self.family(family).names.iter().any(|n| n == "authorization");
+        let header = self.names.bearer == Some(family);
         let first = rest.iter().take(64).take_while(|b| TOKEN68.has(**b)).count();
         let scheme_unknown = header && matches!(rest.get(first), Some(b' ' | b'\t'));
         let word = rest.iter().take(16).take_while(|b| b.is_ascii_alphanumeric()).count();

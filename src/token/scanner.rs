@@ -301,12 +301,12 @@ impl<'e> Scanner<'e> {
         let engine = self.engine;
         let route = &engine.routes[usize::from(hit.anchor)];
         // What costs no more than the token is long is always looked at.
-        let cheap = match route {
+        let cheap = |route: &Route| match route {
             Route::Jose => true,
             Route::JoseJson | Route::Name => false,
             Route::Families(families) => families.iter().all(|f| engine.family(*f).anchor_at == AnchorAt::Prefix),
         };
-        if self.work < 0 && !cheap {
+        if self.work < 0 && !cheap(route) {
             self.too_dense.get_or_insert(window.base + hit.at as u64);
             return Ok(());
         }
