@@ -423,16 +423,7 @@ impl<'e> Scanner<'e> {
         kind: Kind,
         text: &[u8],
     ) -> Option<Token> {
-        let engine = self.engine;
-        let fingerprint = Secret::new(text).fingerprint();
-        if parts.form == Form::Jwe {
-            let facts = claims::encrypted(&engine.catalogue, &engine.classifier, header, kind)?;
-            return Some(Token { facts, fingerprint, published: engine.known.token(&fingerprint) });
-        }
-        let payload = jose::BASE64URL.decode(parts.payload).ok()?;
-        let signature = jose::signature(&header.alg, parts.signature);
-        let mut facts =
-            claims::signed(&engine.catalogue, &engine.classifier, header, &payload, signature, kind, &mut self.intern)?;
+        let (mut facts, payload) = self.read(header, parts, kind)?;
         // A token may be the content of another (RFC 7519, section 5.2): the inner one says what the holder may do.
         if facts.kind == Kind::Jws
             && let Some(inner) = self.nested(&payload)
@@ -440,28 +431,39 @@ impl<'e> Scanner<'e> {
             facts = Facts { signature: facts.signature, faults: facts.faults.union(inner.faults), ..inner };
         }
         let signed_length = parts.header.len() + 1 + parts.payload.len();
-        if signature == Signature::Fits && self.is_weak(header, &facts, &text[..signed_length], parts.signature) {
+        if facts.signature == Signature::Fits && self.is_weak(header, &facts, &text[..signed_length], parts.signature) {
             facts.faults.insert(Fault::AlgWeakSecret);
         }
-        let published = engine.known.token(&fingerprint).or_else(|| engine.known.segments(parts.header, parts.payload));
+        let known = &self.engine.known;
+        let fingerprint = Secret::new(text).fingerprint();
+        let published = known.token(&fingerprint).or_else(|| match parts.form {
+            Form::Jws => known.segments(parts.header, parts.payload),
+            Form::Jwe => None,
+        });
         Some(Token { facts, fingerprint, published })
+    }
+
+    /// What a JOSE object says, and the payload of a JWS.
+    fn read(&mut self, header: &Header, parts: &jose::Segments<'_>, kind: Kind) -> Option<(Facts, Vec<u8>)> {
+        let Engine { catalogue, classifier, .. } = self.engine;
+        if parts.form == Form::Jwe {
+            return Some((claims::encrypted(catalogue, classifier, header, kind)?, Vec::new()));
+        }
+        let payload = jose::BASE64URL.decode(parts.payload).ok()?;
+        let signature = jose::signature(&header.alg, parts.signature);
+        let facts = claims::signed(catalogue, classifier, header, &payload, signature, kind, &mut self.intern)?;
+        Some((facts, payload))
     }
 
     /// Facts of a compact JOSE object that is the whole of `payload`.
     fn nested(&mut self, payload: &[u8]) -> Option<Facts> {
-        let engine = self.engine;
         let text = payload.trim_ascii();
         if !text.iter().all(|b| COMPACT.has(*b)) {
             return None;
         }
         let header = self.header(&text[..memchr::memchr(b'.', text)?])?;
         let parts = jose::segments(text, header.encrypted)?;
-        if parts.form == Form::Jwe {
-            return claims::encrypted(&engine.catalogue, &engine.classifier, &header, Kind::Jwt);
-        }
-        let content = jose::BASE64URL.decode(parts.payload).ok()?;
-        let signature = jose::signature(&header.alg, parts.signature);
-        claims::signed(&engine.catalogue, &engine.classifier, &header, &content, signature, Kind::Jwt, &mut self.intern)
+        self.read(&header, &parts, Kind::Jwt).map(|(facts, _)| facts)
     }
 
     /// Whether the signature was made with a secret that everybody knows. Tokens of one issuer and key are sampled: the
