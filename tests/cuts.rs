@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use drive::{Placed, Seen, filler, in_parts, in_windows, line_column, text, whole};
 use keybound::rules::Catalogue;
-use keybound::token::scanner::Engine;
+use keybound::token::engine::Engine;
 use proptest::prelude::*;
 use proptest::sample::Index;
 

@@ -11,7 +11,7 @@ use keybound::policy::Policy;
 use keybound::rules::Catalogue;
 use keybound::scan::verdict_on;
 use keybound::token::fault::Fault;
-use keybound::token::scanner::Engine;
+use keybound::token::engine::Engine;
 use libfuzzer_sys::fuzz_target;
 
 fn engine() -> &'static Engine {

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 use keybound::rules::Catalogue;
 use keybound::token::redact::redact;
-use keybound::token::scanner::{Engine, Scanner, Window};
+use keybound::token::engine::Engine;
+use keybound::token::scanner::{Scanner, Window};
 use libfuzzer_sys::fuzz_target;
 
 fn engine() -> &'static Engine {

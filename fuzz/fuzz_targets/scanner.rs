@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use drive::{in_parts, in_windows, line_column, whole};
 use keybound::rules::Catalogue;
-use keybound::token::scanner::Engine;
+use keybound::token::engine::Engine;
 use libfuzzer_sys::fuzz_target;
 
 fn engine() -> &'static Engine {

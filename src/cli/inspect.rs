@@ -11,9 +11,9 @@ use crate::policy::Policy;
 use crate::report::pretty::wrap;
 use crate::scan::verdict_on;
 use crate::syntax::json::{self, Value};
+use crate::token::engine::Engine;
 use crate::token::jose;
 use crate::token::redact::redact;
-use crate::token::scanner::Engine;
 
 /// The most that is read from standard input.
 const MAX_INPUT: u64 = 1024 * 1024;

@@ -13,8 +13,8 @@ use std::io::{self, Write};
 use clap::Parser as _;
 
 use crate::rules::Catalogue;
+use crate::token::engine::Engine;
 use crate::token::redact::redact;
-use crate::token::scanner::Engine;
 
 /// Exit codes.
 mod code {

@@ -6,7 +6,8 @@ use super::args::{RulesArgs, RulesCommand};
 use super::scan::{catalogue, rule_files};
 use super::{Failure, code};
 use crate::rules::{Catalogue, Family};
-use crate::token::scanner::{Engine, Scanner, Window};
+use crate::token::engine::Engine;
+use crate::token::scanner::{Scanner, Window};
 
 pub(super) fn run(args: &RulesArgs) -> Result<u8, Failure> {
     match &args.command {

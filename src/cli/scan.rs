@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::report::{self, Format, Report};
 use crate::rules::Catalogue;
 use crate::scan::{self, Job, Outcome, Progress};
-use crate::token::scanner::Engine;
+use crate::token::engine::Engine;
 
 pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     let started = Instant::now();

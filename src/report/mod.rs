@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use crate::finding::{Finding, Severity};
 use crate::policy::Policy;
 use crate::scan::Outcome;
-use crate::token::scanner::Engine;
+use crate::token::engine::Engine;
 
 /// The name of the record's schema.
 pub const SCHEMA: &str = "keybound/v1";

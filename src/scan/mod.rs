@@ -21,8 +21,9 @@ use crate::finding::{Coverage, Finding, Status};
 use crate::policy::Policy;
 use crate::source::stream::{self, PLACES, Part, PartEnd, PartPlace, Sink};
 use crate::source::walk::{self, File, Visitor};
+use crate::token::engine::Engine;
 use crate::token::redact::redact;
-use crate::token::scanner::{Engine, Scanner, Sighting};
+use crate::token::scanner::{Scanner, Sighting};
 
 /// Files longer than this are cut into parts.
 const PART: u64 = 16 * 1024 * 1024;

@@ -10,10 +10,10 @@ use crate::policy::Policy;
 use crate::rules::{Catalogue, Role};
 use crate::source::stream::PartEnd;
 use crate::span::LineColumn;
+use crate::token::engine::Engine;
 use crate::token::facts::Facts;
 use crate::token::judge::{Case, judge, rfc3339, severity_of};
 use crate::token::redact::redact;
-use crate::token::scanner::Engine;
 
 /// Counts of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ pub mod carrier;
 pub mod claims;
 pub mod confirmation;
 pub mod decode;
+pub mod engine;
 pub mod escape;
 pub mod facts;
 pub mod fault;

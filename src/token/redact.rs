@@ -1,8 +1,9 @@
 //! Texts from the outside (claims, paths, arguments) made fit to be printed: whatever could be a token is cut out, and
 //! nothing in them can steer a terminal.
 
+use super::engine::Engine;
 use super::escape::{self, COMPACT, TOKEN68};
-use super::scanner::{Engine, Scanner, Window};
+use super::scanner::{Scanner, Window};
 
 /// Runs this long without a word in them are cut even where no family knows them.
 const LONG: usize = 48;

@@ -10,8 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use keybound::source::stream::{self, Part, PartEnd, PartPlace, Sink};
 use keybound::token::carrier::Carrier;
+use keybound::token::engine::Engine;
 use keybound::token::fault::Faults;
-use keybound::token::scanner::{BEHIND, Engine, Scanner, Sighting, Window};
+use keybound::token::scanner::{BEHIND, Scanner, Sighting, Window};
 
 /// A token at a place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

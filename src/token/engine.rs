@@ -1,0 +1,84 @@
+//! What is fixed for a scan: families, the anchors they are found by, and what looks at the hits of each anchor. Shared by
+//! all threads.
+
+use super::claims::Classifier;
+use super::known::Known;
+use super::names::{self, Names};
+use super::prefilter::Prefilter;
+use super::{jose, jose_json, prefixed};
+use crate::rules::{Catalogue, Family};
+
+/// Everything that is fixed for a scan: families, anchors, known examples. Shared by all threads.
+#[derive(Debug)]
+pub struct Engine {
+    /// The catalogue it was built from.
+    pub catalogue: Catalogue,
+    pub(super) prefilter: Prefilter,
+    pub(super) routes: Vec<Route>,
+    pub(super) classifier: Classifier,
+    pub(super) names: Names,
+    pub(super) known: Known,
+}
+
+/// What looks at the hits of an anchor.
+#[derive(Debug)]
+pub(super) enum Route {
+    Jose,
+    JoseJson,
+    Name,
+    Families(Vec<u16>),
+}
+
+impl Engine {
+    /// Prepares a catalogue for scanning.
+    pub fn new(catalogue: Catalogue) -> Self {
+        let mut literals: Vec<(String, bool)> = Vec::new();
+        let mut routes = Vec::new();
+        let mut add = |text: &str, any_case: bool, route: Route| {
+            literals.push((text.to_owned(), any_case));
+            routes.push(route);
+        };
+        jose::ANCHORS.iter().for_each(|a| add(a, false, Route::Jose));
+        jose_json::ANCHORS.iter().for_each(|a| add(a, false, Route::JoseJson));
+        names::ANCHORS.iter().for_each(|a| add(a, true, Route::Name));
+        let mut by_anchor: Vec<((&str, bool), Vec<u16>)> = Vec::new();
+        for (index, family) in catalogue.families.iter().enumerate() {
+            for anchor in &family.anchors {
+                let key = (anchor.as_str(), family.any_case);
+                match by_anchor.iter_mut().find(|(known, _)| *known == key) {
+                    Some((_, families)) => families.push(index as u16),
+                    None => by_anchor.push((key, vec![index as u16])),
+                }
+            }
+        }
+        for ((anchor, any_case), families) in by_anchor {
+            add(anchor, any_case, Route::Families(families));
+        }
+        let prefilter = Prefilter::new(literals.iter().map(|(text, any_case)| (text.as_bytes(), *any_case)));
+        let (classifier, names) = (Classifier::new(&catalogue), Names::new(&catalogue));
+        Self { catalogue, prefilter, routes, classifier, names, known: Known::embedded() }
+    }
+
+    /// The family of that index.
+    pub(super) fn family(&self, index: u16) -> &Family {
+        &self.catalogue.families[usize::from(index)]
+    }
+
+    /// Every stretch that has the shape of a prefixed family's token, proved or not.
+    pub(super) fn shapes(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut hits = Vec::new();
+        self.prefilter.find(bytes, 0, bytes.len(), &mut hits);
+        let mut found = Vec::new();
+        for hit in hits {
+            let Route::Families(families) = &self.routes[usize::from(hit.anchor)] else { continue };
+            for family in families.iter().map(|index| self.family(*index)) {
+                if let Some(start) = prefixed::start_of(family, bytes, hit.at, 0)
+                    && let Some(m) = family.pattern.as_ref().and_then(|p| p.regex()?.find(&bytes[start..]))
+                {
+                    found.push((start, start + m.end()));
+                }
+            }
+        }
+        found
+    }
+}

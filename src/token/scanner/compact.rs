@@ -1,0 +1,252 @@
+//! JOSE objects: compact, in JSON, nested, and HMACs made with secrets that everybody knows.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use base64::Engine as _;
+
+use super::{MAX_TOKEN, NeedMore, Scanner, Token, Window};
+use crate::rules::Form;
+use crate::secret::Secret;
+use crate::token::claims::{self, Header};
+use crate::token::engine::Engine;
+use crate::token::escape::{self, BASE64URL, COMPACT, Class, Escape};
+use crate::token::facts::{Facts, Kind, Signature};
+use crate::token::fault::Fault;
+use crate::token::{jose, jose_json, weak_secret};
+
+/// How many tokens of one key are tried against the list of known secrets, per unit.
+const WEAK_SAMPLES: u8 = 3;
+/// How many tokens are remembered to have been tried.
+const MAX_TRIED: usize = 16 * 1024;
+/// How many headers that end at one dot are tried.
+const MAX_HEADERS: u8 = 8;
+
+/// The alphabet of an SD-JWT's disclosures and key binding.
+static DISCLOSURES: Class = Class::alphanumeric_and(b"-_.~");
+
+/// Tokens that share these are taken to be signed with one key.
+pub(super) type KeyGroup = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>);
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Samples {
+    pub(super) tried: u8,
+    pub(super) found: Option<usize>,
+}
+
+/// The stretch of base64url that was looked through last, so that a long one is looked through once.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct HeaderRun {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) tried: u8,
+}
+
+impl Scanner<'_> {
+    pub(super) fn compact(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
+        let Some(header_end) = self.header_end(window, at)? else { return Ok(()) };
+        let Some(header) = self.header(&window.bytes[at..header_end]) else { return Ok(()) };
+        let dots = if header.encrypted { 4 } else { 2 };
+        let run = escape::segments(window.bytes, at, &COMPACT, MAX_TOKEN, dots);
+        if run.open && window.more {
+            if run.text.len() < MAX_TOKEN {
+                return Err(NeedMore);
+            }
+            self.too_long.push(window.base + at as u64);
+            return Ok(());
+        }
+        let Some(segments) = jose::segments(&run.text, header.encrypted) else { return Ok(()) };
+        if segments.form == Form::Jws && segments.payload.is_empty() && segments.signature.is_empty() {
+            return Ok(()); // `eyJ…` and an ellipsis
+        }
+        let mut text: &[u8] = &run.text[..segments.length];
+        let mut end = if matches!(run.text, std::borrow::Cow::Borrowed(_)) {
+            at + segments.length
+        } else {
+            escape::run(window.bytes, at, &COMPACT, segments.length).end
+        };
+        // An SD-JWT goes on with disclosures.
+        let with_disclosures;
+        if segments.form == Form::Jws && window.bytes.get(end) == Some(&b'~') {
+            let tail = escape::run(window.bytes, end, &DISCLOSURES, MAX_TOKEN);
+            if tail.open && window.more && tail.text.len() < MAX_TOKEN {
+                return Err(NeedMore);
+            }
+            with_disclosures = [text, &tail.text].concat();
+            text = &with_disclosures;
+            end = tail.end;
+        }
+        let kind = if header.encrypted { Kind::Jwe } else { Kind::Jwt };
+        let token = match self.known_token(text) {
+            Ok(token) => token,
+            Err(key) => match self.decode_compact(&header, &segments, kind, text) {
+                Some(token) => self.add(key, token),
+                None => return Ok(()),
+            },
+        };
+        self.sight(window, token, at, end)
+    }
+
+    /// Where the base64url that starts at `at` ends, if a dot follows it.
+    fn header_end(&mut self, window: &Window<'_>, at: usize) -> Result<Option<usize>, NeedMore> {
+        let bytes = window.bytes;
+        let absolute = window.base + at as u64;
+        let end = if (self.run.start..self.run.end).contains(&absolute) {
+            (self.run.end - window.base) as usize
+        } else {
+            let end = at + bytes[at..].iter().take_while(|b| BASE64URL.has(**b)).count();
+            if end == bytes.len() && window.more && end - at < MAX_TOKEN {
+                return Err(NeedMore);
+            }
+            self.run = HeaderRun { start: absolute, end: window.base + end as u64, tried: 0 };
+            end
+        };
+        if end - at > jose::MAX_HEADER || self.run.tried >= MAX_HEADERS {
+            return Ok(None);
+        }
+        match bytes.get(end) {
+            Some(b'.') => {}
+            Some(b'%' | b'\\' | b'&') => match escape::escape(&bytes[end..]) {
+                Escape::Char(b'.', _) => {}
+                Escape::CutOff if window.more => return Err(NeedMore),
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        }
+        self.run.tried += 1;
+        Ok(Some(end))
+    }
+
+    fn header(&mut self, segment: &[u8]) -> Option<Arc<Header>> {
+        if let Some(known) = self.headers.get(segment) {
+            return known.clone();
+        }
+        let header = jose::decode_header(segment).and_then(|json| Header::read(json, &mut self.intern)).map(Arc::new);
+        if segment.len() <= 1024 {
+            if self.headers.len() >= 4096 {
+                self.headers.clear();
+            }
+            self.headers.insert(segment.into(), header.clone());
+        }
+        header
+    }
+
+    fn decode_compact(
+        &mut self,
+        header: &Header,
+        parts: &jose::Segments<'_>,
+        kind: Kind,
+        text: &[u8],
+    ) -> Option<Token> {
+        let (mut facts, payload) = self.read(header, parts, kind)?;
+        // A token may be the content of another (RFC 7519, section 5.2): the inner one says what the holder may do.
+        if facts.kind == Kind::Jws
+            && let Some(inner) = self.nested(&payload)
+        {
+            facts = Facts { signature: facts.signature, faults: facts.faults.union(inner.faults), ..inner };
+        }
+        let signed_length = parts.header.len() + 1 + parts.payload.len();
+        if facts.signature == Signature::Fits && self.is_weak(header, &facts, &text[..signed_length], parts.signature) {
+            facts.faults.insert(Fault::AlgWeakSecret);
+        }
+        let known = &self.engine.known;
+        let fingerprint = Secret::new(text).fingerprint();
+        let published = known.token(&fingerprint).or_else(|| match parts.form {
+            Form::Jws => known.segments(parts.header, parts.payload),
+            Form::Jwe => None,
+        });
+        Some(Token { facts, fingerprint, published })
+    }
+
+    /// What a JOSE object says, and the payload of a JWS.
+    fn read(&mut self, header: &Header, parts: &jose::Segments<'_>, kind: Kind) -> Option<(Facts, Vec<u8>)> {
+        let Engine { catalogue, classifier, .. } = self.engine;
+        if parts.form == Form::Jwe {
+            return Some((claims::encrypted(catalogue, classifier, header, kind)?, Vec::new()));
+        }
+        let payload = jose::BASE64URL.decode(parts.payload).ok()?;
+        let signature = jose::signature(&header.alg, parts.signature);
+        let facts = claims::signed(catalogue, classifier, header, &payload, signature, kind, &mut self.intern)?;
+        Some((facts, payload))
+    }
+
+    /// Facts of a compact JOSE object that is the whole of `payload`.
+    fn nested(&mut self, payload: &[u8]) -> Option<Facts> {
+        let text = payload.trim_ascii();
+        if !text.iter().all(|b| COMPACT.has(*b)) {
+            return None;
+        }
+        let header = self.header(&text[..memchr::memchr(b'.', text)?])?;
+        let parts = jose::segments(text, header.encrypted)?;
+        self.read(&header, &parts, Kind::Jwt).map(|(facts, _)| facts)
+    }
+
+    /// Whether the signature was made with a secret that everybody knows. Tokens of one issuer and key are sampled: the
+    /// first few of a unit are tried against the whole list, and once a secret is found, the others against that one.
+    fn is_weak(&mut self, header: &Header, facts: &Facts, signed: &[u8], signature: &[u8]) -> bool {
+        if !header.alg.starts_with("HS") {
+            return false;
+        }
+        if header.kid.is_none() && facts.issuer.is_none() {
+            return self.known_secret(&header.alg, signed, signature).is_some();
+        }
+        let group = (header.alg.clone(), header.kid.clone(), facts.issuer.clone());
+        let samples = self.weak.get(&group).copied().unwrap_or_default();
+        if let Some(position) = samples.found
+            && weak_secret::is_signed_with(position, &header.alg, signed, signature)
+        {
+            return true;
+        }
+        if samples.tried >= WEAK_SAMPLES {
+            return false;
+        }
+        let found = self.known_secret(&header.alg, signed, signature);
+        self.weak.insert(group, Samples { tried: samples.tried + 1, found: samples.found.or(found) });
+        found.is_some()
+    }
+
+    /// The list position of the secret that made a signature; each token is tried once.
+    fn known_secret(&mut self, alg: &str, signed: &[u8], signature: &[u8]) -> Option<usize> {
+        let key = self.hash.hash_one((signed, signature));
+        if let Some(known) = self.tried.get(&key) {
+            return *known;
+        }
+        if self.tried.len() >= MAX_TRIED {
+            self.tried.clear();
+        }
+        let found = weak_secret::find(alg, signed, signature);
+        self.tried.insert(key, found);
+        found
+    }
+
+    pub(super) fn json(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
+        let found = match jose_json::around(window.bytes, at, window.more, &mut self.work) {
+            jose_json::Outcome::Found(found) => found,
+            jose_json::Outcome::Nothing => return Ok(()),
+            jose_json::Outcome::NeedMore if window.bytes.len() - at >= MAX_TOKEN => return Ok(()),
+            jose_json::Outcome::NeedMore => return Err(NeedMore),
+        };
+        let Some(header) = self.header(found.header.as_bytes()) else { return Ok(()) };
+        let (kind, text) = match &found.payload {
+            Some(payload) => (Kind::JwsJson, [&found.header[..], payload, &found.last].join(".")),
+            None => (Kind::JweJson, [&found.header[..], "", "", &found.last, ""].join(".")),
+        };
+        let token = match self.known_token(text.as_bytes()) {
+            Ok(token) => token,
+            Err(key) => {
+                let parts = jose::Segments {
+                    form: if found.payload.is_some() { Form::Jws } else { Form::Jwe },
+                    header: found.header.as_bytes(),
+                    payload: found.payload.as_deref().unwrap_or_default().as_bytes(),
+                    signature: found.last.as_bytes(),
+                    length: text.len(),
+                };
+                match self.decode_compact(&header, &parts, kind, text.as_bytes()) {
+                    Some(token) => self.add(key, token),
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.sight(window, token, found.start, found.end)
+    }
+}

@@ -1,0 +1,70 @@
+//! Opaque tokens that a name announces.
+
+use super::{NeedMore, Scanner, Token, Window};
+use crate::finding::Confidence;
+use crate::rules::Role;
+use crate::secret::Secret;
+use crate::token::engine::Route;
+use crate::token::facts::{Facts, Kind};
+use crate::token::fault::{Fault, Faults};
+use crate::token::{beside, escape, jose, names, prefixed};
+
+impl Scanner<'_> {
+    pub(super) fn named(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
+        let engine = self.engine;
+        let values = match engine.names.read(&engine.catalogue, window.bytes, at, window.more, &mut self.work) {
+            names::Outcome::Values(values) => values,
+            names::Outcome::NeedMore => return Err(NeedMore),
+        };
+        if window.more && values.last().is_some_and(|v| v.end + beside::AHEAD > window.bytes.len()) {
+            return Err(NeedMore);
+        }
+        for value in values {
+            if window.base + (value.start as u64) < self.claimed || self.has_own_shape(&value.value) {
+                continue;
+            }
+            let token = match self.known_token(&value.value) {
+                Ok(token) => token,
+                Err(key) => {
+                    let fingerprint = Secret::new(&value.value[..]).fingerprint();
+                    let mut facts = Facts::opaque(value.family, Kind::Opaque, Confidence::Medium);
+                    let family = engine.family(value.family);
+                    facts.faults.insert_if(family.role == Role::Refresh, Fault::RefreshExposed);
+                    facts.lifetime = beside::lifetime(window.bytes, value.start, value.end, family.role);
+                    facts.harmless = value.dpop;
+                    self.add(key, Token { facts, fingerprint, published: engine.known.token(&fingerprint) })
+                }
+            };
+            let mut faults = Faults::default();
+            faults.insert_if(value.carrier.in_url(), Fault::InUrl);
+            self.push(window, token, value.start, value.end, value.carrier, faults);
+        }
+        Ok(())
+    }
+
+    /// A value that a family of its own knows, even if its proof failed, is that family's business.
+    fn has_own_shape(&mut self, value: &[u8]) -> bool {
+        let engine = self.engine;
+        let mut hits = std::mem::take(&mut self.inner_hits);
+        hits.clear();
+        engine.prefilter.find(value, 0, value.len(), &mut hits);
+        let own = hits.iter().any(|hit| match &engine.routes[usize::from(hit.anchor)] {
+            Route::Jose => {
+                hit.at == 0 && {
+                    let end = value.iter().position(|b| *b == b'.').unwrap_or(value.len());
+                    jose::decode_header(&value[..end]).is_some()
+                }
+            }
+            Route::Families(families) => families.iter().any(|&index| {
+                let family = engine.family(index);
+                prefixed::start_of(family, value, hit.at, 0).is_some_and(|start| {
+                    escape::starts_cleanly(value, start)
+                        && family.pattern.as_ref().is_some_and(|p| p.is_match(&value[start..]))
+                })
+            }),
+            Route::JoseJson | Route::Name => false,
+        });
+        self.inner_hits = hits;
+        own
+    }
+}
