@@ -105,7 +105,7 @@ pub struct Location {
     /// Encodings that were undone around the token, outermost first.
     pub layers: Vec<&'static str>,
     /// Path inside an archive.
-    pub member: Option<String>,
+    pub member: Option<Arc<str>>,
     /// Git commit that brought it.
     pub commit: Option<String>,
 }
@@ -115,6 +115,9 @@ pub struct Location {
 pub struct Related {
     /// As in [`Location`].
     pub path: Arc<str>,
+    /// Path inside an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<Arc<str>>,
     /// Line from 1.
     pub line: u64,
     /// Column in bytes from 1.
@@ -208,6 +211,9 @@ pub enum Status {
 pub struct Coverage {
     /// As in [`Location`].
     pub path: Arc<str>,
+    /// Path inside an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<Arc<str>>,
     /// How far it was examined.
     pub status: Status,
     /// Why.
@@ -219,6 +225,9 @@ pub struct Coverage {
 pub struct Suppressed {
     /// As in [`Location`].
     pub path: Arc<str>,
+    /// Path inside an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<Arc<str>>,
     /// Line from 1.
     pub line: u64,
     /// Column in bytes from 1.

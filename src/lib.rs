@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod finding;
+pub mod origin;
 pub mod policy;
 pub mod report;
 pub mod rules;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, floor by floor, from the ground up. Rooms on one floor don't use each other.
 const FLOORS: &[&[&str]] = &[
-    &["span", "secret", "finding"],
+    &["span", "secret", "finding", "origin"],
     &["syntax"],
     &["rules", "policy"],
     &["token"],

@@ -1,6 +1,7 @@
 //! The report for people: worst first, what it means, where, why, and what to do; then what was not examined. Silence
 //! and health are told apart.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -62,7 +63,7 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         "{style}{:<8}{style:#} {BOLD}{}{BOLD:#}  {}:{}:{}",
         finding.severity.word().to_uppercase(),
         finding.rule,
-        place.path,
+        file(&place.path, place.member.as_deref()),
         place.line,
         place.column
     )?;
@@ -76,16 +77,12 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     }
     if finding.occurrences > 1 {
         let mut text = format!("{} times", finding.occurrences);
-        let mut files: Vec<&str> = finding.related.iter().map(|r| &*r.path).collect();
-        files.dedup();
-        files.retain(|path| *path != &*place.path);
+        let mut files: Vec<_> = finding.related.iter().collect();
+        files.dedup_by(|a, b| (&a.path, &a.member) == (&b.path, &b.member));
+        files.retain(|r| (&r.path, &r.member) != (&place.path, &place.member));
         if !files.is_empty() {
-            let named: Vec<String> = files
-                .iter()
-                .take(3)
-                .filter_map(|path| finding.related.iter().find(|r| &*r.path == *path))
-                .map(|r| format!("{}:{}", r.path, r.line))
-                .collect();
+            let named: Vec<String> =
+                files.iter().take(3).map(|r| format!("{}:{}", file(&r.path, r.member.as_deref()), r.line)).collect();
             text += &format!(", also in {}", named.join(", "));
             if files.len() > 3 {
                 text += " and more files";
@@ -103,6 +100,11 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
+/// A file, or what is inside an archive.
+fn file<'a>(path: &'a str, member: Option<&str>) -> Cow<'a, str> {
+    member.map_or(Cow::Borrowed(path), |member| format!("{path}!/{member}").into())
+}
+
 fn in_short(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let style = style(finding.severity);
     let place = &finding.location;
@@ -113,7 +115,7 @@ fn in_short(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         "{style}{:<8}{style:#} {}  {}:{}:{}{times}  {DIM}{family}{DIM:#}",
         finding.severity.word(),
         finding.rule,
-        place.path,
+        file(&place.path, place.member.as_deref()),
         place.line,
         place.column
     )
@@ -166,7 +168,7 @@ fn coverage(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
             Status::Unparsed => "unparsed",
             Status::Truncated => "in part",
         };
-        writeln!(out, "  {status:<8} {}: {}", row.path, row.reason)?;
+        writeln!(out, "  {status:<8} {}: {}", file(&row.path, row.member.as_deref()), row.reason)?;
     }
     if rows.len() > COVERAGE {
         writeln!(out, "  and {} more (--format jsonl lists all)", rows.len() - COVERAGE)?;

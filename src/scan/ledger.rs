@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::origin::{Layers, Origin};
 use crate::secret::Fingerprint;
 use crate::source::stream::{PLACES, PartEnd, PartPlace};
 use crate::token::carrier::Carrier;
@@ -21,8 +22,10 @@ const CHUNK: usize = 256;
 /// A place of a token.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// The file's name in reports.
-    pub(super) path: Arc<str>,
+    /// What it stands in.
+    pub(super) origin: Arc<Origin>,
+    /// What was undone to read it there.
+    pub(super) layers: Layers,
     /// Which part of the file.
     pub(super) part: u32,
     /// Where in the part.
@@ -57,8 +60,8 @@ pub(super) struct Seen {
     pub(super) occurrences: u64,
     /// What is wrong with it at its places.
     pub(super) faults: Faults,
-    /// Its first places in the unit, with what carries it there.
-    pub(super) places: Vec<(PartPlace, Carrier)>,
+    /// Its first places in the unit, with what carries it there and what was undone to read it.
+    pub(super) places: Vec<(PartPlace, Carrier, Layers)>,
 }
 
 /// The tokens of a scan.
@@ -77,7 +80,7 @@ impl Default for Ledger {
 
 impl Ledger {
     /// Adds what a unit saw: `seen` runs parallel to `tokens`.
-    pub(super) fn add(&self, path: &Arc<str>, part: u32, sample: bool, tokens: &[Token], seen: &[Seen]) {
+    pub(super) fn add(&self, origin: &Arc<Origin>, part: u32, sample: bool, tokens: &[Token], seen: &[Seen]) {
         // Tokens that begin before the part were met, too, and belong to the part before.
         for (token, seen) in tokens.iter().zip(seen).filter(|(_, seen)| seen.occurrences > 0) {
             let shard = &self.shards[usize::from(token.fingerprint.0[0]) % SHARDS];
@@ -102,10 +105,8 @@ impl Ledger {
                 // Named differently at two places: the name that the smaller index has, whoever came first.
                 entry.facts.family = entry.facts.family.min(token.facts.family);
             }
-            let places =
-                seen.places.iter().map(|(at, carrier)| Place { path: path.clone(), part, at: *at, carrier: *carrier });
-            for place in places {
-                entry.keep(place);
+            for &(at, carrier, layers) in &seen.places {
+                entry.keep(Place { origin: origin.clone(), layers, part, at, carrier });
             }
         }
     }
@@ -182,20 +183,20 @@ impl Entries {
 impl Entry {
     /// Keeps a place if it is among the first few of its file and its file among the first few of all.
     fn keep(&mut self, place: Place) {
-        let key = |p: &Place| (p.path.clone(), p.at.start);
+        let key = |p: &Place| (p.origin.clone(), p.at.start);
         let Err(at) = self.places.binary_search_by_key(&key(&place), key) else { return };
-        let path = place.path.clone();
+        let origin = place.origin.clone();
         self.places.insert(at, place);
-        let first = self.places.partition_point(|p| *p.path < *path);
-        let of_file = self.places[first..].partition_point(|p| p.path == path);
+        let first = self.places.partition_point(|p| p.origin < origin);
+        let of_file = self.places[first..].partition_point(|p| p.origin == origin);
         if of_file > PLACES {
             self.places.remove(first + PLACES);
         }
-        let files = self.places.chunk_by(|a, b| a.path == b.path).count();
+        let files = self.places.chunk_by(|a, b| a.origin == b.origin).count();
         if files > FILES
-            && let Some(last) = self.places.last().map(|p| p.path.clone())
+            && let Some(last) = self.places.last().map(|p| p.origin.clone())
         {
-            self.places.retain(|p| p.path != last);
+            self.places.retain(|p| p.origin != last);
         }
         self.places.shrink_to(self.places.len().next_power_of_two());
     }

@@ -18,6 +18,7 @@ use ledger::{Ledger, Seen};
 pub use outcome::{Outcome, Summary};
 
 use crate::finding::{Coverage, Finding, Status};
+use crate::origin::Origin;
 use crate::policy::Policy;
 use crate::source::stream::{self, PLACES, Part, PartEnd, PartPlace, Sink};
 use crate::source::walk::{self, File, Visitor};
@@ -112,14 +113,14 @@ impl<'a> Shared<'a> {
         self.job.stop.load(Ordering::Relaxed)
     }
 
-    fn note(&self, path: &Arc<str>, status: Status, reason: impl Into<String>) {
-        let row = Coverage { path: path.clone(), status, reason: reason.into() };
+    fn note(&self, origin: &Origin, status: Status, reason: impl Into<String>) {
+        let row = Coverage { path: origin.path.clone(), member: origin.member.clone(), status, reason: reason.into() };
         self.coverage.lock().unwrap_or_else(PoisonError::into_inner).push(row);
     }
 
     fn stdin(&self) {
         let mut worker = Worker::new(self);
-        let name: Arc<str> = "-".into();
+        let name = Arc::new(Origin::file("-".into()));
         self.progress.files.fetch_add(1, Ordering::Relaxed);
         let (_, result) = worker.part(&name, 0, Part::WHOLE, &mut Pipe::stdin(self.job.stop));
         if let Err(error) = result {
@@ -171,10 +172,10 @@ impl<'a> Shared<'a> {
             let read: u64 = ends.iter().map(|end| end.bytes).sum();
             if read < *length && !self.stopped() {
                 let reason = format!("the file had {length} bytes when it was opened, {read} could be read");
-                self.note(&file.name, Status::Truncated, reason);
+                self.note(&Origin::file(file.name.clone()), Status::Truncated, reason);
             } else if let Some(now) = fs::metadata(&file.path).ok().map(|m| m.len()).filter(|now| *now > read) {
                 let reason = format!("the file grew while it was read: {read} of {now} bytes were examined");
-                self.note(&file.name, Status::Truncated, reason);
+                self.note(&Origin::file(file.name.clone()), Status::Truncated, reason);
             }
             self.ledger.file_in_parts(&file.name, ends);
         }
@@ -186,6 +187,7 @@ impl<'a> Shared<'a> {
         let mut coverage = self.coverage.into_inner().unwrap_or_else(PoisonError::into_inner);
         for row in &mut coverage {
             row.path = redact(self.job.engine, &row.path).into();
+            row.member = row.member.as_deref().map(|member| redact(self.job.engine, member).into());
             row.reason = redact(self.job.engine, &row.reason);
         }
         coverage.sort();
@@ -263,18 +265,24 @@ impl<'a> Worker<'a> {
         Self { shared, scanner: Scanner::new(shared.job.engine), buffer: Vec::new() }
     }
 
-    fn part(&mut self, name: &Arc<str>, index: u32, part: Part, reader: &mut dyn Read) -> (PartEnd, io::Result<()>) {
+    fn part(
+        &mut self,
+        origin: &Arc<Origin>,
+        index: u32,
+        part: Part,
+        reader: &mut dyn Read,
+    ) -> (PartEnd, io::Result<()>) {
         let mut tally =
-            Tally { shared: self.shared, path: name, part: index, sample: is_sample(name), seen: Vec::new() };
+            Tally { shared: self.shared, origin, part: index, sample: is_sample(&origin.path), seen: Vec::new() };
         let (end, result) = stream::scan(reader, part, &mut self.scanner, &mut self.buffer, &mut tally);
         self.shared.progress.bytes.fetch_add(end.bytes, Ordering::Relaxed);
         for at in self.scanner.too_long.drain(..) {
             let reason = format!("what looks like a token at byte {at} is longer than can be judged");
-            self.shared.note(name, Status::Truncated, reason);
+            self.shared.note(origin, Status::Truncated, reason);
         }
         if let Some(at) = self.scanner.too_dense {
             let reason = format!("from byte {at} on what looks like tokens stands too densely to look at each");
-            self.shared.note(name, Status::Truncated, reason);
+            self.shared.note(origin, Status::Truncated, reason);
         }
         (end, result)
     }
@@ -283,16 +291,17 @@ impl<'a> Worker<'a> {
         let start = u64::from(index) * PART;
         let last = start + PART >= length;
         let part = Part { start, end: Some(length.min(start + PART)), counted: !last };
+        let origin = Arc::new(Origin::file(file.name.clone()));
         let opened = fs::File::open(&file.path).and_then(|mut opened| {
             opened.seek(SeekFrom::Start(start - part.lead()))?;
             Ok(opened)
         });
         let (end, result) = match opened {
-            Ok(mut reader) => self.part(&file.name, index, part, &mut reader),
+            Ok(mut reader) => self.part(&origin, index, part, &mut reader),
             Err(error) => (PartEnd::default(), Err(error)),
         };
         if let Err(error) = result {
-            self.shared.note(&file.name, Status::Truncated, format!("from byte {}: {error}", start + end.bytes));
+            self.shared.note(&origin, Status::Truncated, format!("from byte {}: {error}", start + end.bytes));
         }
         end
     }
@@ -304,11 +313,12 @@ impl Visitor for Worker<'_> {
         if shared.stopped() {
             return false;
         }
+        let origin = Arc::new(Origin::file(file.name.clone()));
         let opened = fs::File::open(&file.path).and_then(|opened| Ok((opened.metadata()?, opened)));
         let (meta, mut opened) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                shared.note(&file.name, Status::Skipped, error.to_string());
+                shared.note(&origin, Status::Skipped, error.to_string());
                 return true;
             }
         };
@@ -317,16 +327,16 @@ impl Visitor for Worker<'_> {
             shared.big.lock().unwrap_or_else(PoisonError::into_inner).push((file, meta.len()));
             return true;
         }
-        let (end, result) = self.part(&file.name, 0, Part::WHOLE, &mut opened);
+        let (end, result) = self.part(&origin, 0, Part::WHOLE, &mut opened);
         if let Err(error) = result {
             let status = if end.bytes == 0 { Status::Skipped } else { Status::Truncated };
             if end.bytes == 0 {
                 shared.progress.files.fetch_sub(1, Ordering::Relaxed);
             }
-            shared.note(&file.name, status, error.to_string());
+            shared.note(&origin, status, error.to_string());
         } else if meta.is_file() && end.bytes < meta.len() && !end.stopped {
             let reason = format!("the file had {} bytes when it was opened, {} could be read", meta.len(), end.bytes);
-            shared.note(&file.name, Status::Truncated, reason);
+            shared.note(&origin, Status::Truncated, reason);
         }
         true
     }
@@ -339,7 +349,7 @@ impl Visitor for Worker<'_> {
 /// Counts what a part gives and keeps the first places.
 struct Tally<'a> {
     shared: &'a Shared<'a>,
-    path: &'a Arc<str>,
+    origin: &'a Arc<Origin>,
     part: u32,
     sample: bool,
     seen: Vec<Seen>,
@@ -355,12 +365,12 @@ impl Sink for Tally<'_> {
         seen.occurrences += 1;
         seen.faults = seen.faults.union(sighting.faults);
         if seen.places.len() < PLACES {
-            seen.places.push((place(), sighting.carrier));
+            seen.places.push((place(), sighting.carrier, sighting.layers));
         }
     }
 
     fn take(&mut self, scanner: &Scanner<'_>) {
-        self.shared.ledger.add(self.path, self.part, self.sample, &scanner.tokens, &self.seen);
+        self.shared.ledger.add(self.origin, self.part, self.sample, &scanner.tokens, &self.seen);
         self.seen.clear();
     }
 
@@ -417,7 +427,7 @@ pub fn verdict_on(engine: &Engine, policy: &Policy, text: &[u8], now: i64) -> Op
     let stop = AtomicBool::new(false);
     let job = Job { paths: Vec::new(), no_ignore: false, threads: 1, engine, policy, now, stop: &stop };
     let shared = Shared::new(&job);
-    let name: Arc<str> = "-".into();
+    let name = Arc::new(Origin::file("-".into()));
     let mut worker = Worker::new(&shared);
     let (_, result) = worker.part(&name, 0, Part::WHOLE, &mut &text[..]);
     result.ok()?;

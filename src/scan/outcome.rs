@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Job;
 use super::ledger::{Entries, Entry, Place};
 use crate::finding::{Coverage, Finding, Location, Related, Severity, Suppressed, TokenRecord};
+use crate::origin::Layer;
 use crate::policy::Policy;
 use crate::rules::{Catalogue, Role};
 use crate::source::stream::PartEnd;
@@ -81,7 +82,7 @@ impl Outcome {
         }
         let place = |index: (u32, u32)| {
             let entry = outcome.entries.get(index);
-            (entry.places.first().map(|p| (&*p.path, p.at.start)), entry.fingerprint)
+            (entry.places.first().map(|p| (&*p.origin, p.at.start)), entry.fingerprint)
         };
         order.sort_unstable_by(|(a, i), (b, k)| b.cmp(a).then_with(|| place(*i).cmp(&place(*k))));
         published.sort_unstable_by(|i, k| place(*i).cmp(&place(*k)));
@@ -131,7 +132,8 @@ impl Outcome {
             let place = entry.places.first()?;
             let (LineColumn { line, column }, _) = self.lines(place);
             Some(Suppressed {
-                path: redact(engine, &place.path).into(),
+                path: redact(engine, &place.origin.path).into(),
+                member: member(place, engine),
                 line,
                 column,
                 occurrences: entry.occurrences,
@@ -165,7 +167,13 @@ impl Outcome {
             .iter()
             .map(|place| {
                 let (LineColumn { line, column }, _) = self.lines(place);
-                Related { path: safe(&place.path).into(), line, column, message: "the same token".to_owned() }
+                Related {
+                    path: safe(&place.origin.path).into(),
+                    member: member(place, engine),
+                    line,
+                    column,
+                    message: "the same token".to_owned(),
+                }
             })
             .collect();
         let optional = |text: Option<&str>| text.map(safe);
@@ -204,22 +212,31 @@ impl Outcome {
     fn location(&self, place: &Place, engine: &Engine) -> Location {
         let (first, end) = self.lines(place);
         Location {
-            path: redact(engine, &place.path).into(),
+            path: redact(engine, &place.origin.path).into(),
             line: first.line,
             column: first.column,
             end_line: end.line,
             end_column: end.column,
             byte_start: place.at.start,
             byte_end: place.at.end(),
-            layers: Vec::new(),
-            member: None,
+            layers: place.origin.layers.iter().chain(place.layers.iter()).map(Layer::word).collect(),
+            member: member(place, engine),
             commit: None,
         }
     }
 
     /// Line and column of a place's first byte and of the byte after its last one.
     fn lines(&self, place: &Place) -> (LineColumn, LineColumn) {
-        let before = self.parts.get(&place.path).map_or(&[][..], |ends| &ends[..place.part as usize]);
+        let before = self
+            .parts
+            .get(&place.origin.path)
+            .filter(|_| place.origin.member.is_none())
+            .map_or(&[][..], |ends| &ends[..place.part as usize]);
         place.at.resolve(before)
     }
+}
+
+/// The path inside an archive, fit to be printed.
+fn member(place: &Place, engine: &Engine) -> Option<Arc<str>> {
+    place.origin.member.as_deref().map(|member| redact(engine, member).into())
 }

@@ -120,7 +120,7 @@ pub fn display(path: &Path) -> Arc<str> {
 
 /// A row for something that is not examined.
 pub fn skipped(path: Arc<str>, reason: impl Into<String>) -> Coverage {
-    Coverage { path, status: Status::Skipped, reason: reason.into() }
+    Coverage { path, member: None, status: Status::Skipped, reason: reason.into() }
 }
 
 struct Factory<'a, 'v> {
@@ -185,7 +185,7 @@ impl ParallelVisitor for Thread<'_, '_> {
             // A `.gitignore` that can't be read in part: what it would leave out is scanned.
             let name = self.name(entry.path());
             let reason = format!("ignore rules: {}", reason(error));
-            self.visitor.coverage(Coverage { path: name, status: Status::Examined, reason });
+            self.visitor.coverage(Coverage { path: name, member: None, status: Status::Examined, reason });
         }
         let Some(kind) = entry.file_type() else { return WalkState::Continue };
         if kind.is_dir() {

@@ -22,6 +22,7 @@ use super::facts::{Binding, Facts, Kind};
 use super::fault::{Fault, Faults};
 use super::intern::Interner;
 use super::prefilter::AnchorHit;
+use crate::origin::Layers;
 use crate::rules::{AnchorAt, Role};
 use crate::secret::Fingerprint;
 
@@ -74,6 +75,8 @@ pub struct Sighting {
     pub carrier: Carrier,
     /// What is wrong with it at this place.
     pub faults: Faults,
+    /// What was undone to read it.
+    pub layers: Layers,
 }
 
 /// A thread's scanner. Its tables grow with the distinct tokens of a unit and are emptied by [`Scanner::begin_unit`].
@@ -275,6 +278,6 @@ impl<'e> Scanner<'e> {
         if self.foreign {
             return;
         }
-        self.sightings.push(Sighting { token, start, end, carrier, faults });
+        self.sightings.push(Sighting { token, start, end, carrier, faults, layers: Layers::default() });
     }
 }
