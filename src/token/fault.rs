@@ -85,14 +85,14 @@ faults! {
 
 /// A set of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct Faults(u64);
+pub struct Faults(u128);
 
-const _: () = assert!(Fault::ALL.len() <= 64);
+const _: () = assert!(Fault::ALL.len() <= 128);
 
 impl Faults {
     /// Adds one.
     pub fn insert(&mut self, fault: Fault) {
-        self.0 |= 1 << fault as u64;
+        self.0 |= 1 << fault as u32;
     }
 
     /// Adds one where the condition holds.
@@ -104,12 +104,12 @@ impl Faults {
 
     /// Takes one out.
     pub fn remove(&mut self, fault: Fault) {
-        self.0 &= !(1 << fault as u64);
+        self.0 &= !(1 << fault as u32);
     }
 
     /// Whether it is there.
     pub const fn contains(self, fault: Fault) -> bool {
-        self.0 >> fault as u64 & 1 == 1
+        self.0 >> fault as u32 & 1 == 1
     }
 
     /// Both together.
