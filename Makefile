@@ -1,11 +1,12 @@
 # make test   format, lints, all tests (what continuous integration runs)
+# make docs   docs/ and the README's table, rendered from the rule files
 # make fuzz   every fuzz target for a minute
 # make bench  speed against ripgrep, and quality on a labelled set
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: test fuzz bench quality
+.PHONY: test docs fuzz bench quality
 
 test:
 	rustup component list --installed 2>/dev/null | grep -q rustfmt || rustup component add rustfmt clippy
@@ -17,6 +18,9 @@ test:
 	./target/release/keybound scan --no-config .
 	@if command -v python3 >/dev/null; then python3 -B benches/quality --bin target/release/keybound | tail -n 20; \
 	else echo "python3 is not installed: the quality benchmark is left out"; fi
+
+docs:
+	cargo run --locked --quiet -- rules docs docs --table README.md
 
 fuzz:
 	@command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked

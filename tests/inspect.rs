@@ -67,9 +67,10 @@ fn what_is_no_token_is_said_to_be_none() {
 
 #[test]
 fn explain_prints_a_page() {
-    for (rule, expected) in
-        [("jwt-unbound", "https://www.rfc-editor.org/rfc/rfc9700"), ("github-pat", "can be bound: to nothing")]
-    {
+    for (rule, expected) in [
+        ("jwt-unbound", "https://www.rfc-editor.org/rfc/rfc9700"),
+        ("github-pat", "can be bound: no, whoever holds it"),
+    ] {
         let out = run(&["explain", rule]).exits(0).out();
         assert!(out.contains(expected) && out.contains("Fix:") && out.contains(&format!("({rule})")), "{out}");
     }

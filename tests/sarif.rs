@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use common::mint::{self, Jwt, dpop_proof, ec_jwk, thumbprint};
@@ -66,6 +66,7 @@ fn it_is_valid() {
     let empty = report(dir.path(), &["."]);
     assert_valid(&empty);
     assert_eq!(empty["runs"][0]["results"], json!([]), "no findings are an empty list, not none");
+    assert!(empty["runs"][0].get("taxonomies").is_none(), "no rule, nothing to point to");
     let many: String = (0..500).map(|n| format!("{}\n", mint::github(n))).collect();
     let dir = folder([("a.txt", many)]);
     let report = report(dir.path(), &["."]);
@@ -131,6 +132,48 @@ fn it_has_what_github_asks_for() {
     }
     let all = ["critical", "high", "medium", "low", "info"];
     assert!(all.iter().all(|s| results.iter().any(|r| r["properties"]["severity"] == *s)), "one of each is there");
+}
+
+/// Every id that a rule points to is described in its framework, at the index that the rule gives, and is a tag.
+#[test]
+fn rules_point_into_taxonomies() {
+    let dir = estate();
+    let report = report(dir.path(), &["."]);
+    let taxonomies = list(&report, "/runs/0/taxonomies");
+    let supported = list(&report, "/runs/0/tool/driver/supportedTaxonomies");
+    let names = |all: &[Value]| all.iter().map(|one| text(one, "/name").to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(taxonomies), names(supported));
+    for name in ["OWASP Non-Human Identities Top 10", "OWASP Top 10 for Agentic Applications", "CWE"] {
+        assert!(names(taxonomies).iter().any(|own| own == name), "{name}");
+    }
+    assert!(names(taxonomies).iter().filter(|name| name.starts_with("NIST ")).count() == 2);
+    let mut used = BTreeSet::new();
+    let mut pointing = 0;
+    for rule in list(&report, "/runs/0/tool/driver/rules") {
+        let Some(relationships) = rule.get("relationships").and_then(Value::as_array) else { continue };
+        pointing += 1;
+        let tags = texts(rule, "/properties/tags");
+        for relationship in relationships {
+            let target = &relationship["target"];
+            let at = number(target, "/toolComponent/index") as usize;
+            let taxonomy = &taxonomies[at];
+            assert_eq!(text(target, "/toolComponent/name"), text(taxonomy, "/name"));
+            let taxon = &taxonomy["taxa"][number(target, "/index") as usize];
+            let id = text(taxon, "/id");
+            assert_eq!(id, text(target, "/id"));
+            assert!(text(taxon, "/shortDescription/text").len() > 5);
+            if text(taxonomy, "/name") == "CWE" {
+                let number: u32 = id.parse().expect("a number");
+                assert!(tags.contains(&format!("external/cwe/cwe-{number:03}").as_str()), "{tags:?}");
+                assert!(text(taxon, "/helpUri").ends_with(&format!("/{id}.html")));
+            }
+            used.insert((at, id.to_owned()));
+        }
+    }
+    assert!(pointing >= 5, "{pointing}");
+    // Nothing is described that no rule points to.
+    let described: usize = taxonomies.iter().map(|taxonomy| list(taxonomy, "/taxa").len()).sum();
+    assert_eq!(used.len(), described);
 }
 
 /// Nothing of the source is repeated, under whatever name.

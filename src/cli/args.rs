@@ -114,6 +114,15 @@ pub(super) enum RulesCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Render the rule pages as Markdown: a page a rule, a page an issuer, and an index
+    Docs {
+        /// Folder to write them to; pages of rules that are gone are taken out of it
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Also renew the table of issuers in this Markdown file, between its two marks
+        #[arg(long, value_name = "FILE")]
+        table: Option<PathBuf>,
+    },
     /// Check token family files against their own hits and misses (default: the built-in ones)
     Check {
         /// Files, or folders of *.yaml

@@ -1,17 +1,20 @@
-//! `keybound rules list`, `keybound rules check`
+//! `keybound rules list`, `keybound rules docs`, `keybound rules check`
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::args::{RulesArgs, RulesCommand};
 use super::scan::{catalogue, rule_files};
 use super::{Failure, code};
-use crate::rules::{Catalogue, Family};
+use crate::rules::{Catalogue, Family, docs as rendering};
 use crate::token::engine::Engine;
 use crate::token::scanner::{Scanner, Window};
 
 pub(super) fn run(args: &RulesArgs) -> Result<u8, Failure> {
     match &args.command {
         RulesCommand::List { json } => list(*json),
+        RulesCommand::Docs { folder, table } => docs(folder, table.as_deref()),
         RulesCommand::Check { paths } => check(paths),
     }
 }
@@ -28,6 +31,50 @@ fn list(json: bool) -> Result<u8, Failure> {
             writeln!(out, "{slug:<30} {kind:<7} {severity:<9} {title}")?;
         }
     }
+    Ok(code::CLEAN)
+}
+
+/// Writes every page that differs, and removes rendered ones that no rule stands behind any more.
+fn docs(folder: &Path, table: Option<&Path>) -> Result<u8, Failure> {
+    let catalogue = catalogue(&[])?;
+    let failed = |path: &Path, error: io::Error| Failure::message(format!("{}: {error}", path.display()));
+    let pages = rendering::pages(&catalogue);
+    let mut written = 0;
+    let mut write = |path: &Path, text: &str| -> Result<(), Failure> {
+        if fs::read_to_string(path).is_ok_and(|old| old == text) {
+            return Ok(());
+        }
+        written += 1;
+        let parent = path.parent().unwrap_or(path);
+        fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
+        fs::write(path, text).map_err(|error| failed(path, error))
+    };
+    for (name, text) in &pages {
+        write(&folder.join(name), text)?;
+    }
+    if let Some(path) = table {
+        let text = fs::read_to_string(path).map_err(|error| failed(path, error))?;
+        let name = folder.display().to_string();
+        match rendering::with_table(&catalogue, name.trim_end_matches('/'), &text) {
+            Some(text) => write(path, &text)?,
+            None => {
+                let (begin, end) = rendering::TABLE;
+                return Err(Failure::message(format!("{}: no lines `{begin}` and `{end}`", path.display())));
+            }
+        }
+    }
+    let mut removed = 0;
+    for part in ["rules", "tokens"] {
+        for entry in fs::read_dir(folder.join(part)).into_iter().flatten().flatten() {
+            let name = format!("{part}/{}", entry.file_name().to_string_lossy());
+            let ours = fs::read_to_string(entry.path()).is_ok_and(|text| text.starts_with(rendering::MARK));
+            if ours && !pages.contains_key(&name) {
+                fs::remove_file(entry.path()).map_err(|error| failed(&entry.path(), error))?;
+                removed += 1;
+            }
+        }
+    }
+    writeln!(io::stdout().lock(), "{} pages, {written} files written, {removed} removed", pages.len())?;
     Ok(code::CLEAN)
 }
 

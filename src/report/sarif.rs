@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 
 use super::Report;
 use crate::finding::{Confidence, Finding, Severity, Status};
-use crate::rules::Catalogue;
+use crate::rules::{Catalogue, Page, Taxonomy};
 
 /// GitHub takes at most this many results of a run.
 const MAX_RESULTS: usize = 25_000;
 /// And shows this many locations of a result.
 const MAX_RELATED: usize = 100;
+/// And this many tags of a rule.
+const MAX_TAGS: usize = 20;
 /// Limit of the two descriptions of a rule, in characters.
 const MAX_DESCRIPTION: usize = 1_000;
 
@@ -21,12 +23,13 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     let catalogue = &report.engine.catalogue;
     let mut rules: BTreeMap<(String, Severity), usize> = BTreeMap::new();
     let mut descriptors = Vec::new();
+    let mut named = Named::default();
     let mut results = Vec::new();
     for finding in report.findings().take(MAX_RESULTS) {
         let next = descriptors.len();
         let index = *rules.entry((finding.rule.clone(), finding.severity)).or_insert(next);
         if index == next {
-            descriptors.push(descriptor(catalogue, &finding));
+            descriptors.push(descriptor(catalogue, &finding, &mut named));
         }
         results.push(result(&finding, index));
     }
@@ -51,7 +54,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
         notifications.push(json!({"level": "warning", "message": {"text": text}}));
     }
     let now = jiff::Timestamp::from_second(report.now).map(|at| at.to_string()).unwrap_or_default();
-    let log = json!({
+    let mut log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -70,6 +73,11 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
             "results": results,
         }],
     });
+    if !named.0.is_empty() {
+        log["runs"][0]["tool"]["driver"]["supportedTaxonomies"] =
+            named.0.iter().enumerate().map(|(at, (taxonomy, _))| component(at, taxonomy)).collect();
+        log["runs"][0]["taxonomies"] = named.0.iter().map(|(taxonomy, ids)| described(taxonomy, ids)).collect();
+    }
     serde_json::to_writer_pretty(&mut *out, &log)?;
     out.write_all(b"\n")
 }
@@ -87,14 +95,87 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn descriptor(catalogue: &Catalogue, finding: &Finding) -> Value {
+/// The frameworks and ids that the rules of this report point to, in the order of their first mention, which gives
+/// their indices.
+#[derive(Default)]
+struct Named(Vec<(&'static Taxonomy, Vec<String>)>);
+
+impl Named {
+    /// The relationships of a rule to what its page points to.
+    fn relationships(&mut self, page: &Page) -> Vec<Value> {
+        let mut all = Vec::new();
+        for (taxonomy, ids) in page.taxonomies.iter() {
+            let at = self.0.iter().position(|(own, _)| own.key == taxonomy.key).unwrap_or_else(|| {
+                self.0.push((taxonomy, Vec::new()));
+                self.0.len() - 1
+            });
+            let known = &mut self.0[at].1;
+            for id in ids {
+                let index = known.iter().position(|own| own == id).unwrap_or_else(|| {
+                    known.push(id.clone());
+                    known.len() - 1
+                });
+                all.push(json!({
+                    "target": {"id": id, "index": index, "toolComponent": component(at, taxonomy)},
+                    "kinds": ["relevant"],
+                }));
+            }
+        }
+        all
+    }
+}
+
+/// A reference to a framework.
+fn component(index: usize, taxonomy: &Taxonomy) -> Value {
+    json!({"name": taxonomy.name, "index": index})
+}
+
+/// A framework with those of its ids that are used.
+fn described(taxonomy: &Taxonomy, ids: &[String]) -> Value {
+    let taxa: Vec<Value> = ids
+        .iter()
+        .map(|id| {
+            let title = taxonomy.title(id).unwrap_or(id);
+            let mut taxon = json!({"id": id, "name": title, "shortDescription": {"text": title}});
+            if let Some(page) = taxonomy.page(id) {
+                taxon["helpUri"] = page.into();
+            }
+            taxon
+        })
+        .collect();
+    let mut component = json!({
+        "name": taxonomy.name,
+        "organization": taxonomy.organization,
+        "informationUri": taxonomy.url,
+        "shortDescription": {"text": taxonomy.full_name()},
+        "isComprehensive": false,
+        "taxa": taxa,
+    });
+    if let Some(version) = &taxonomy.version {
+        component["version"] = version.as_str().into();
+    }
+    component
+}
+
+/// Tags as GitHub and CodeQL write them: CWE numbers have three digits at least.
+fn tags(page: Option<&Page>) -> Vec<String> {
+    let mut tags = vec!["security".to_owned(), "token".to_owned()];
+    for (taxonomy, ids) in page.into_iter().flat_map(|page| page.taxonomies.iter()) {
+        tags.extend(ids.iter().map(|id| match id.parse::<u32>() {
+            Ok(number) => format!("external/{}/{}-{number:03}", taxonomy.key, taxonomy.key),
+            Err(_) => format!("external/{}/{}", taxonomy.key, id.to_lowercase()),
+        }));
+    }
+    tags.truncate(MAX_TAGS);
+    tags
+}
+
+fn descriptor(catalogue: &Catalogue, finding: &Finding, named: &mut Named) -> Value {
     let page = catalogue.page(&finding.rule);
     let title = page.as_ref().map_or_else(|| finding.rule.clone(), |page| page.title.clone());
     let description = page.as_ref().map_or_else(|| title.clone(), |page| page.why.clone());
-    let mut tags = vec!["security".to_owned(), "token".to_owned()];
-    tags.extend(page.iter().flat_map(|page| &page.cwe).map(|id| format!("external/cwe/cwe-{id}")));
     let mut properties = json!({
-        "tags": tags.into_iter().take(20).collect::<Vec<_>>(),
+        "tags": tags(page.as_ref()),
         "precision": match finding.confidence {
             Confidence::High => "very-high",
             Confidence::Medium => "high",
@@ -111,7 +192,7 @@ fn descriptor(catalogue: &Catalogue, finding: &Finding) -> Value {
     if let Some(score) = score {
         properties["security-severity"] = score.into();
     }
-    json!({
+    let mut descriptor = json!({
         "id": rule_id(finding),
         "name": finding.rule,
         "shortDescription": {"text": cut(&title)},
@@ -122,7 +203,11 @@ fn descriptor(catalogue: &Catalogue, finding: &Finding) -> Value {
         },
         "defaultConfiguration": {"level": level(finding.severity)},
         "properties": properties,
-    })
+    });
+    if let Some(page) = page.filter(|page| !page.taxonomies.is_empty()) {
+        descriptor["relationships"] = named.relationships(&page).into();
+    }
+    descriptor
 }
 
 fn cut(text: &str) -> String {

@@ -1,9 +1,8 @@
 //! The page of a rule that is not a token family: one file a rule under `rules/checks/`.
 
-use super::Reference;
 use super::reader::{Fields, Result, document};
+use super::{Reference, Taxa};
 use crate::finding::Severity;
-use crate::syntax::yaml::Kind;
 
 /// A rule's page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +25,8 @@ pub struct Check {
     pub fix: String,
     /// Sources.
     pub references: Vec<Reference>,
-    /// Framework ids: framework, then ids.
-    pub taxonomies: Vec<(String, Vec<String>)>,
+    /// Framework ids.
+    pub taxonomies: Taxa,
 }
 
 impl Check {
@@ -42,16 +41,6 @@ pub(super) fn read_file(file: &str, text: &str) -> Result<Check> {
     let mut fields = Fields::new(file, &node)?;
     let severities = Severity::ALL.map(|s| (s.word(), s));
     let audits = [("token", "token"), ("gateway", "gateway"), ("pipeline", "pipeline"), ("issuer", "issuer")];
-    let mut taxonomies = Vec::new();
-    if let Some(node) = fields.node("taxonomies") {
-        for (framework, ids) in node.entries() {
-            let ids = match &ids.kind {
-                Kind::Sequence(items) => items.iter().filter_map(|i| i.text().map(str::to_owned)).collect(),
-                _ => return fields.error(ids, "a list of ids is expected"),
-            };
-            taxonomies.push((framework.text().unwrap_or_default().to_owned(), ids));
-        }
-    }
     let check = Check {
         slug: fields.required("slug")?.to_owned(),
         title: fields.required("title")?.to_owned(),
@@ -68,7 +57,7 @@ pub(super) fn read_file(file: &str, text: &str) -> Result<Check> {
         good: fields.required("good")?.trim_end().to_owned(),
         fix: fields.required("fix")?.trim_end().to_owned(),
         references: fields.references("references")?,
-        taxonomies,
+        taxonomies: fields.taxonomies()?.unwrap_or_default(),
     };
     fields.done()?;
     Ok(check)

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use regex::bytes::Regex;
 
 use super::reader::{Fields, Result, document};
-use super::{Reference, unsplit};
+use super::{Reference, Taxa, unsplit};
 use crate::span::LineColumn;
 use crate::syntax::yaml::Node;
 
@@ -54,6 +54,19 @@ pub enum Decoder {
     Base64,
 }
 
+impl Decoder {
+    /// Where the token keeps its expiry, in Markdown; `None` for decoders that only prove.
+    const fn expiry(self) -> Option<&'static str> {
+        match self {
+            Self::PrefixedJwt => Some("`exp` of the JWT in it, if it has one"),
+            Self::AzureSas => Some("`se`"),
+            Self::AwsPresigned => Some("`X-Amz-Date` and `X-Amz-Expires`"),
+            Self::Macaroon => Some("its caveats, if they have one"),
+            Self::Base64 => None,
+        }
+    }
+}
+
 /// What an issuer can bind the family's tokens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bindable {
@@ -67,6 +80,24 @@ pub enum Bindable {
     Jkt,
     /// Either.
     X5tOrJkt,
+}
+
+impl Bindable {
+    /// Whether it is a key that they can be bound to: networks don't make a copy useless to whoever is inside them.
+    pub const fn is_to_key(self) -> bool {
+        matches!(self, Self::X5t | Self::Jkt | Self::X5tOrJkt)
+    }
+
+    /// In a word or two, as the answer to "can it be bound?".
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::None => "no",
+            Self::Network => "to networks or referrers",
+            Self::X5t => "to a client certificate",
+            Self::Jkt => "to a DPoP key",
+            Self::X5tOrJkt => "to a client certificate or a DPoP key",
+        }
+    }
 }
 
 /// How far the family's tokens reach.
@@ -178,6 +209,17 @@ impl Pattern {
     }
 }
 
+/// Where the expiry of a family's tokens is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// In the token: where, in Markdown.
+    InToken(&'static str),
+    /// In `expires_in`, where the record has it beside the token.
+    Beside,
+    /// Only the issuer knows it, if it has one.
+    Issuer,
+}
+
 /// A token family.
 #[derive(Debug)]
 pub struct Family {
@@ -238,6 +280,10 @@ pub struct Family {
     pub role: Role,
     /// TTL policy kind.
     pub policy: String,
+    /// The rule file, as messages name it.
+    pub file: String,
+    /// Framework ids, where the file names any.
+    pub taxonomies: Option<Taxa>,
     /// Samples that must be found, split marks removed.
     pub hits: Vec<String>,
     /// Samples that must not, split marks removed.
@@ -245,6 +291,21 @@ pub struct Family {
 }
 
 impl Family {
+    /// Where its expiry is read.
+    pub fn expiry(&self) -> Expiry {
+        match (&self.jose, self.decoder.and_then(Decoder::expiry)) {
+            (Some(jose), _) => match (jose.form, jose.payload) {
+                (Form::Jws, Payload::Claims) if !jose.all.lacks.iter().any(|claim| claim == "exp") => {
+                    Expiry::InToken("`exp`")
+                }
+                _ => Expiry::Issuer,
+            },
+            (None, Some(place)) => Expiry::InToken(place),
+            (None, None) if !self.names.is_empty() => Expiry::Beside,
+            (None, None) => Expiry::Issuer,
+        }
+    }
+
     /// What to do about a leaked one, on one line.
     pub fn first_fix(&self) -> String {
         first_paragraph(&self.revoke)
@@ -385,6 +446,8 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
             let policy = f.owned("policy")?;
             if policy.is_empty() { "none".to_owned() } else { policy }
         },
+        file: file.to_owned(),
+        taxonomies: f.taxonomies()?,
         hits: samples(f.texts("hits")?),
         misses: samples(f.texts("misses")?),
         slug,

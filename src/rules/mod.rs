@@ -2,20 +2,23 @@
 //! that the user names. A wrong file is an error with its place, never a rule that silently does nothing.
 
 mod check;
+pub mod docs;
 mod family;
 mod page;
 mod reader;
+mod taxonomy;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 pub use check::Check;
 pub use family::{
-    AnchorAt, Bindable, Checksum, Decoder, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload, Predicates,
-    Reach, Role,
+    AnchorAt, Bindable, Checksum, Decoder, Expiry, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload,
+    Predicates, Reach, Role,
 };
 pub use page::Page;
 pub use reader::RuleError;
+pub use taxonomy::{Taxa, Taxonomy, taxonomies, taxonomy};
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));

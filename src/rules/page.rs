@@ -1,6 +1,6 @@
 //! A rule's page, whatever kind of rule it is: for the terminal, for SARIF and for the documentation.
 
-use super::{Bindable, Catalogue, Check, Family, Reference};
+use super::{Bindable, Catalogue, Check, Expiry, Family, Reference, Taxa, taxonomy};
 
 /// A page.
 #[derive(Debug, Clone)]
@@ -19,10 +19,8 @@ pub struct Page {
     pub fix: String,
     /// Sources.
     pub references: Vec<Reference>,
-    /// CWE numbers.
-    pub cwe: Vec<String>,
     /// Framework ids.
-    pub taxonomies: Vec<(String, Vec<String>)>,
+    pub taxonomies: Taxa,
 }
 
 impl Catalogue {
@@ -41,18 +39,19 @@ fn of_check(check: &Check) -> Page {
         examples: Some((check.bad.clone(), check.good.clone())),
         fix: check.fix.clone(),
         references: check.references.clone(),
-        cwe: check.taxonomies.iter().filter(|(f, _)| f == "cwe").flat_map(|(_, ids)| ids.clone()).collect(),
         taxonomies: check.taxonomies.clone(),
     }
 }
 
 fn of_family(family: &Family) -> Page {
     let bindable = match family.bindable {
-        Bindable::None => "to nothing: whoever holds it can use it",
-        Bindable::Network => "to networks or referrers only",
-        Bindable::X5t => "to a client certificate (mutual TLS)",
-        Bindable::Jkt => "to a DPoP key",
-        Bindable::X5tOrJkt => "to a client certificate (mutual TLS) or a DPoP key",
+        Bindable::None => "no, whoever holds it can use it",
+        bindable => bindable.words(),
+    };
+    let expiry = match family.expiry() {
+        Expiry::InToken(place) => format!("read from {place}"),
+        Expiry::Beside => "read from `expires_in`, where that stands beside it".to_owned(),
+        Expiry::Issuer => "known to the issuer only".to_owned(),
     };
     Page {
         slug: family.slug.clone(),
@@ -62,37 +61,44 @@ fn of_family(family: &Family) -> Page {
             ("issuer", family.issuer.clone()),
             ("lives", family.lifetime.clone()),
             ("can be bound", bindable.to_owned()),
+            ("expiry", expiry),
         ],
         examples: None,
         fix: family.revoke.clone(),
         references: family.references.clone(),
-        // Insertion of sensitive information; use of hard-coded credentials; insufficiently protected credentials.
-        cwe: ["312", "522", "798"].map(str::to_owned).to_vec(),
-        taxonomies: vec![("owasp-nhi".to_owned(), vec!["NHI2:2025".to_owned()])],
+        taxonomies: taxonomy::of_family(family),
     }
 }
 
 impl Page {
     /// As Markdown.
     pub fn markdown(&self) -> String {
-        let mut text = format!("# {}\n\n`{}`\n\n{}\n\n", self.title, self.slug, self.why);
+        self.markdown_below(1)
+    }
+
+    /// As Markdown with its title a heading of that level.
+    pub fn markdown_below(&self, level: usize) -> String {
+        let mark = "#".repeat(level);
+        let mut text = format!("{mark} {}\n\n`{}`\n\n{}\n\n", self.title, self.slug, self.why);
         for (name, value) in &self.facts {
             text += &format!("- **{name}**: {value}\n");
         }
         if let Some((bad, good)) = &self.examples {
-            text += &format!("\n## Bad\n\n```\n{bad}\n```\n\n## Good\n\n```\n{good}\n```\n");
+            text += &format!("\n{mark}# Bad\n\n```\n{bad}\n```\n\n{mark}# Good\n\n```\n{good}\n```\n");
         }
-        text += &format!("\n## Fix\n\n{}\n", self.fix);
-        if !self.references.is_empty() {
-            text += "\n## References\n\n";
-            for reference in &self.references {
-                text += &format!("- [{}]({})\n", reference.title, reference.url);
-            }
+        if !self.fix.is_empty() {
+            text += &format!("\n{mark}# Fix\n\n{}\n", self.fix);
         }
+        text += &references(&self.references, &format!("{mark}#"));
         if !self.taxonomies.is_empty() {
-            text += "\n## Taxonomies\n\n";
-            for (framework, ids) in &self.taxonomies {
-                text += &format!("- {framework}: {}\n", ids.join(", "));
+            text += &format!("\n{mark}# Taxonomies\n\n");
+            for (taxonomy, ids) in self.taxonomies.iter() {
+                text += &format!("- [{}]({}): ", taxonomy.full_name(), taxonomy.url);
+                let one = |id: &String| {
+                    let title = taxonomy.title(id).unwrap_or_default();
+                    taxonomy.page(id).map_or(format!("{id} {title}"), |page| format!("[{id}]({page}) {title}"))
+                };
+                text += &format!("{}\n", ids.iter().map(one).collect::<Vec<_>>().join("; "));
             }
         }
         text
@@ -116,6 +122,15 @@ impl Page {
         }
         text
     }
+}
+
+/// The sources as a Markdown list under a heading; nothing where there are none.
+pub(super) fn references(references: &[Reference], mark: &str) -> String {
+    if references.is_empty() {
+        return String::new();
+    }
+    let items = references.iter().map(|reference| format!("- [{}]({})\n", reference.title, reference.url));
+    format!("\n{mark} References\n\n{}", items.collect::<String>())
 }
 
 fn indent(text: &str) -> String {
