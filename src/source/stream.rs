@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::num::NonZeroU64;
 
+use super::lines;
 use crate::span::LineColumn;
 use crate::token::scanner::{BEHIND, MAX_TOKEN, Scanner, Sighting, Window};
 
@@ -242,7 +243,7 @@ impl State {
             return;
         }
         let stretch = &bytes[self.counted_to..to];
-        let lines = memchr::memchr_iter(b'\n', stretch).count() as i64;
+        let lines = lines::count(stretch) as i64;
         if lines > 0 {
             self.lines += lines;
             self.last_line_start =

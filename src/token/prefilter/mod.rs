@@ -1,0 +1,204 @@
+//! The prefilter: where in the bytes could a token be?
+//!
+//! Every family names literal *anchors*; a window of bytes is searched for all of them, in one vectorised pass, before
+//! anything else looks at it. An anchor is represented by a *word* of two to four of its bytes: one that other anchors
+//! share if possible, else the one that is rarest in ordinary text. The [`sieve`] finds the words, and only where one
+//! stands is the whole anchor compared.
+
+mod buckets;
+mod sieve;
+
+use sieve::{LENGTH, Sieve, Word};
+
+use crate::rules::{MAX_ANCHOR, MIN_ANCHOR};
+
+/// One place where an anchor stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AnchorHit {
+    /// Offset of the anchor's first byte in the buffer.
+    pub at: usize,
+    /// Index of the anchor in the list that the filter was built from.
+    pub anchor: u16,
+}
+
+/// A set of anchors, ready to be looked for.
+#[derive(Debug)]
+pub struct Prefilter {
+    sieve: Sieve,
+    /// The anchors behind each word of the sieve.
+    owners: Vec<Vec<Owner>>,
+    anchors: Vec<Anchor>,
+}
+
+/// A literal and how it is compared.
+#[derive(Debug)]
+struct Anchor {
+    literal: Box<[u8]>,
+    any_case: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owner {
+    anchor: u16,
+    /// Where the word stands in the anchor.
+    offset: u8,
+}
+
+impl Prefilter {
+    /// Builds the filter from literals, each with whether it is wanted in any letter case. Literals shorter than
+    /// [`MIN_ANCHOR`] or longer than [`MAX_ANCHOR`] are never found.
+    pub fn new<'a>(literals: impl IntoIterator<Item = (&'a [u8], bool)>) -> Self {
+        let anchors: Vec<Anchor> = literals
+            .into_iter()
+            .map(|(literal, any_case)| Anchor {
+                literal: if any_case { literal.to_ascii_lowercase().into() } else { literal.into() },
+                any_case,
+            })
+            .collect();
+        let mut words = Vec::new();
+        let mut owners = Vec::new();
+        for length in MIN_ANCHOR..=LENGTH {
+            let literals: Vec<(u16, &Anchor)> = (0u16..)
+                .zip(&anchors)
+                .filter(|(_, anchor)| (MIN_ANCHOR..=MAX_ANCHOR).contains(&anchor.literal.len()))
+                .filter(|(_, anchor)| anchor.literal.len().min(LENGTH) == length)
+                .collect();
+            for (word, of) in cover(&literals, length) {
+                words.push(word);
+                owners.push(of);
+            }
+        }
+        Self { sieve: Sieve::new(&words), owners, anchors }
+    }
+
+    /// Appends to `hits` every anchor that starts in `bytes[from..to]`, sorted by place; the anchor itself may reach
+    /// past `to`.
+    pub fn find(&self, bytes: &[u8], from: usize, to: usize, hits: &mut Vec<AnchorHit>) {
+        let to = to.min(bytes.len());
+        if from >= to {
+            return;
+        }
+        let first = hits.len();
+        // A word stands somewhere in its anchor.
+        let end = (to + MAX_ANCHOR).min(bytes.len());
+        self.sieve.each(bytes, from, end, |word, at| {
+            for owner in &self.owners[word] {
+                let Some(start) = at.checked_sub(usize::from(owner.offset)) else { continue };
+                if start >= from && start < to && self.stands(owner.anchor, bytes, start) {
+                    hits.push(AnchorHit { at: start, anchor: owner.anchor });
+                }
+            }
+        });
+        hits[first..].sort_unstable();
+    }
+
+    #[inline]
+    fn stands(&self, anchor: u16, bytes: &[u8], start: usize) -> bool {
+        let Anchor { literal, any_case } = &self.anchors[usize::from(anchor)];
+        bytes
+            .get(start..start + literal.len())
+            .is_some_and(|found| if *any_case { found.eq_ignore_ascii_case(literal) } else { found == &**literal })
+    }
+}
+
+/// Words of `length` bytes, one for each literal: those that most literals share first, of those the rarest in ordinary
+/// text.
+fn cover(literals: &[(u16, &Anchor)], length: usize) -> Vec<(Word, Vec<Owner>)> {
+    let mut open = literals.to_vec();
+    let mut words = Vec::new();
+    let mut pieces: Vec<((&[u8], bool), u16)> = Vec::new();
+    while !open.is_empty() {
+        pieces.clear();
+        for (index, anchor) in &open {
+            pieces.extend(anchor.literal.windows(length).map(|piece| ((piece, anchor.any_case), *index)));
+        }
+        pieces.sort_unstable();
+        pieces.dedup();
+        let best = pieces
+            .chunk_by(|a, b| a.0 == b.0)
+            .max_by_key(|same| {
+                let rarity = u32::MAX - same[0].0.0.iter().map(|b| commonness(*b)).sum::<u32>();
+                (same.len(), rarity)
+            })
+            .map(|same| same[0].0);
+        let Some((bytes, any_case)) = best else { break };
+        let mut owners = Vec::new();
+        open.retain(|(index, anchor)| {
+            let offset = anchor.literal.windows(length).position(|piece| piece == bytes);
+            match offset.filter(|_| anchor.any_case == any_case) {
+                Some(offset) => {
+                    owners.push(Owner { anchor: *index, offset: offset as u8 });
+                    false
+                }
+                None => true,
+            }
+        });
+        words.push((Word::new(bytes, any_case), owners));
+    }
+    words
+}
+
+/// How often a byte stands in ordinary logs and sources, roughly; only the order matters.
+fn commonness(byte: u8) -> u32 {
+    match byte {
+        b'e' | b't' | b'a' | b' ' | b'0'..=b'9' => 9,
+        b'o' | b'i' | b'n' | b's' | b'r' | b'-' | b'/' | b'.' | b':' | b'"' | b'=' => 7,
+        b'h' | b'l' | b'd' | b'c' | b'u' | b'm' | b'p' | b'_' => 5,
+        b'f' | b'g' | b'y' | b'w' | b'b' | b'v' | b'k' => 3,
+        b'A'..=b'Z' => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(filter: &Prefilter, bytes: &[u8], from: usize, to: usize) -> Vec<AnchorHit> {
+        let mut hits = Vec::new();
+        filter.find(bytes, from, to, &mut hits);
+        hits
+    }
+
+    #[test]
+    fn finds_every_anchor_once_whatever_the_place_and_the_cut() {
+        let literals: [(&[u8], bool); 5] =
+            [(b"hf_", false), (b"ghp_", false), (b"uthorization", true), (b"token", true), (b"xyzzy", false)];
+        let filter = Prefilter::new(literals);
+        for (index, (literal, any_case)) in literals.iter().enumerate() {
+            for pad in 0..20 {
+                for tail in 0..12 {
+                    let mut bytes = vec![b' '; pad];
+                    let spelled = if *any_case { literal.to_ascii_uppercase() } else { literal.to_vec() };
+                    bytes.extend_from_slice(&spelled);
+                    bytes.extend(vec![b'q'; tail]);
+                    let expected = vec![AnchorHit { at: pad, anchor: index as u16 }];
+                    assert_eq!(all(&filter, &bytes, 0, bytes.len()), expected);
+                    for cut in 0..=bytes.len() {
+                        let mut parts = all(&filter, &bytes, 0, cut);
+                        parts.extend(all(&filter, &bytes, cut, bytes.len()));
+                        assert_eq!(parts, expected, "cut at {cut} of {bytes:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn overlapping_anchors_are_all_found() {
+        let literals: [&[u8]; 5] = [b"abcd", b"bcde", b"cdef", b"abc", b"ab"];
+        let filter = Prefilter::new(literals.map(|l| (l, false)));
+        let found: Vec<_> = all(&filter, b"xabcdefx", 0, 8).iter().map(|h| (h.at, h.anchor)).collect();
+        assert_eq!(found, [(1, 0), (1, 3), (1, 4), (2, 1), (3, 2)]);
+    }
+
+    #[test]
+    fn many_anchors_are_told_apart() {
+        let literals: Vec<String> = (0..500).map(|n| format!("q{n:03}z")).collect();
+        let filter = Prefilter::new(literals.iter().map(|l| (l.as_bytes(), false)));
+        let text = literals.concat();
+        let found = all(&filter, text.as_bytes(), 0, text.len());
+        assert_eq!(found.len(), 500);
+        assert!(found.iter().enumerate().all(|(n, h)| usize::from(h.anchor) == n));
+    }
+}

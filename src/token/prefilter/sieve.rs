@@ -1,0 +1,309 @@
+//! The sieve: one vectorised pass that says where one of many short literals may begin.
+//!
+//! It is the idea behind Teddy, carried to more literals. Literals are dealt into eight buckets. For each of the first
+//! [`LENGTH`] bytes two tables of sixteen entries, one for each half of a byte, say in which buckets that byte may stand
+//! there; a shuffle looks a whole vector up at once, and what is left after joining all positions is a candidate. A
+//! bucket with a dozen literals lets strangers through: which literals share one is chosen so that they are few
+//! ([`buckets`]), and each candidate is looked up in a small set of hashes before anything else is done with it. What
+//! passes is compared. A literal that is wanted in any letter case costs no more than any other.
+
+use std::ops::Range;
+
+use super::buckets;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, Simd, dispatch, u8x16};
+
+/// How many bytes of a literal are looked at.
+pub(super) const LENGTH: usize = 4;
+/// One bit each in a table's byte.
+const BUCKETS: usize = 8;
+/// Widest vector of any processor, in bytes.
+const WIDEST: usize = 64;
+/// Bits in the set of hashes.
+const HASHES: usize = 1 << 12;
+/// How many candidates are handed over at a time.
+const PLACES: usize = 1024;
+/// How many candidates are tested at a time.
+const AT_ONCE: usize = 1;
+
+/// What the sieve looks for: the first bytes of a literal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word {
+    /// The bytes, the unused ones 0.
+    bytes: [u8; LENGTH],
+    /// How many are used: 2 to [`LENGTH`].
+    length: u8,
+    /// Letters may be of either case.
+    any_case: bool,
+}
+
+impl Word {
+    /// The word of these bytes (2 to [`LENGTH`] of them).
+    pub(super) fn new(bytes: &[u8], any_case: bool) -> Self {
+        let mut word = Self { bytes: [0; LENGTH], length: bytes.len() as u8, any_case };
+        word.bytes[..bytes.len()].copy_from_slice(bytes);
+        word
+    }
+
+    /// The bytes that may stand at a position; `None` where any may.
+    pub(super) fn at(&self, position: usize) -> Option<[u8; 2]> {
+        let byte = *self.bytes[..usize::from(self.length)].get(position)?;
+        Some(if self.any_case { [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] } else { [byte; 2] })
+    }
+
+    fn fits(&self, found: [u8; LENGTH]) -> bool {
+        let length = usize::from(self.length);
+        if self.any_case {
+            found[..length].eq_ignore_ascii_case(&self.bytes[..length])
+        } else {
+            found[..length] == self.bytes[..length]
+        }
+    }
+}
+
+/// Words, ready to be looked for.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    level: Level,
+    tables: Tables,
+    /// The words sorted by the hash of their start, each with that and its index.
+    words: Vec<(u32, Word, u16)>,
+}
+
+#[derive(Debug)]
+struct Tables {
+    low: [[u8; 16]; LENGTH],
+    high: [[u8; 16]; LENGTH],
+    /// For each hash of a start, one more than the place of the first such word; 0 where there is none.
+    starts: Box<[u16; HASHES]>,
+}
+
+impl Sieve {
+    /// A sieve for words. Their order is the index that [`Sieve::each`] gives.
+    pub(super) fn new(words: &[Word]) -> Self {
+        let mut low = [[0; 16]; LENGTH];
+        let mut high = [[0; 16]; LENGTH];
+        for (number, bucket) in buckets::deal(words, BUCKETS).iter().enumerate() {
+            let bit = 1 << number;
+            for position in 0..LENGTH {
+                for half in 0..16 {
+                    low[position][half] |= if bucket.low[position] >> half & 1 != 0 { bit } else { 0 };
+                    high[position][half] |= if bucket.high[position] >> half & 1 != 0 { bit } else { 0 };
+                }
+            }
+        }
+        let mut sorted = Vec::with_capacity(words.len());
+        for (index, word) in words.iter().enumerate() {
+            let [a, b, c, _] = word.bytes;
+            // Of a word of two bytes any third may follow.
+            for c in if word.length == 2 { 0..=u8::MAX } else { c..=c } {
+                sorted.push((hash([a, b, c]), *word, index as u16));
+            }
+        }
+        sorted.sort_by_key(|(hash, _, index)| (*hash, *index));
+        sorted.dedup();
+        let mut starts = Box::new([0; HASHES]);
+        for (place, (hash, ..)) in sorted.iter().enumerate().rev() {
+            starts[*hash as usize] = place as u16 + 1;
+        }
+        Self { level: Level::new(), tables: Tables { low, high, starts }, words: sorted }
+    }
+
+    /// Calls `found(word, at)` for every place `at` in `from..to` where a word stands, in order of places; words may
+    /// reach past `to`.
+    pub(super) fn each(&self, bytes: &[u8], from: usize, to: usize, mut found: impl FnMut(usize, usize)) {
+        if self.words.is_empty() {
+            return;
+        }
+        let mut places = [0; PLACES];
+        let mut at = from;
+        while at < to {
+            let mut count = 0;
+            let next = dispatch!(self.level, simd => sift(simd, &self.tables, bytes, at, to, &mut places, &mut count));
+            self.compare(bytes, &places[..count], 0..to, &mut found);
+            if next == at {
+                break;
+            }
+            at = next;
+        }
+        // The last few bytes, with room after them.
+        while at < to {
+            let mut rest = [0; 2 * WIDEST + LENGTH];
+            let length = (bytes.len() - at).min(rest.len());
+            rest[..length].copy_from_slice(&bytes[at..at + length]);
+            let end = (to - at).min(WIDEST);
+            let mut count = 0;
+            dispatch!(self.level, simd => sift(simd, &self.tables, &rest, 0, WIDEST, &mut places, &mut count));
+            self.compare(&rest[..length], &places[..count], 0..end, &mut |word, place| found(word, at + place));
+            at += end;
+        }
+    }
+
+    fn compare(&self, bytes: &[u8], places: &[u32], range: Range<usize>, found: &mut impl FnMut(usize, usize)) {
+        for place in places {
+            let at = *place as usize;
+            let Some(rest) = bytes.get(at..).filter(|_| range.contains(&at)) else { continue };
+            let mut start = [0; LENGTH];
+            let length = rest.len().min(LENGTH);
+            start[..length].copy_from_slice(&rest[..length]);
+            let hash = hash([start[0], start[1], start[2]]);
+            let Some(first) = usize::from(self.tables.starts[hash as usize]).checked_sub(1) else { continue };
+            for (_, word, index) in self.words[first..].iter().take_while(|(known, ..)| *known == hash) {
+                if usize::from(word.length) <= length && word.fits(start) {
+                    found(usize::from(*index), at);
+                }
+            }
+        }
+    }
+}
+
+/// Of the first three bytes; letter case doesn't count.
+#[inline(always)]
+const fn hash([a, b, c]: [u8; 3]) -> u32 {
+    (u32::from_le_bytes([a, b, c, 0]) | 0x0020_2020).wrapping_mul(0x9e37_79b1) >> (32 - HASHES.trailing_zeros())
+}
+
+/// Puts into `places` where words may begin in `bytes` from `from` to about `to`, as long as there is room and whole
+/// vectors are there; gives the place where it stopped.
+///
+/// Ordinary text has a candidate in every third vector, at random: a branch on that would be mispredicted all the time.
+/// So candidates are written out [`AT_ONCE`] at a time whether they are there or not, and those that fail the test of
+/// their hash are overwritten by the next.
+#[inline(always)]
+fn sift<S: Simd>(
+    simd: S,
+    tables: &Tables,
+    bytes: &[u8],
+    from: usize,
+    to: usize,
+    places: &mut [u32; PLACES],
+    count: &mut usize,
+) -> usize {
+    let width = S::u8s::LEN;
+    let low = splat(simd, &tables.low);
+    let high = splat(simd, &tables.high);
+    let none = S::u8s::splat(simd, 0);
+    let mut kept = 0;
+    let mut at = from;
+    while at < to
+        && kept + WIDEST <= PLACES
+        && let Some(block) = bytes.get(at..at + width + LENGTH)
+    {
+        let left = look(simd, block, 0, low[0], high[0])
+            & look(simd, block, 1, low[1], high[1])
+            & look(simd, block, 2, low[2], high[2])
+            & look(simd, block, 3, low[3], high[3]);
+        let mut candidates = !left.simd_eq(none).to_bitmask();
+        if width < 64 {
+            candidates &= (1 << width) - 1;
+        }
+        loop {
+            for _ in 0..AT_ONCE {
+                let bit = candidates.trailing_zeros() as usize & (width - 1);
+                let start = [block[bit], block[bit + 1], block[bit + 2]];
+                places[kept & (PLACES - 1)] = (at + bit) as u32;
+                // `&&` would be a branch.
+                kept += usize::from(candidates != 0) & usize::from(tables.starts[hash(start) as usize] != 0);
+                candidates &= candidates.wrapping_sub(1);
+            }
+            if candidates == 0 {
+                break;
+            }
+        }
+        at += width;
+    }
+    *count = kept;
+    at
+}
+
+/// Tables, repeated for each sixteen bytes of a vector.
+#[inline(always)]
+fn splat<S: Simd>(simd: S, halves: &[[u8; 16]; LENGTH]) -> [S::u8s; LENGTH] {
+    let [a, b, c, d] = halves;
+    [
+        S::u8s::block_splat(u8x16::from_slice(simd, a)),
+        S::u8s::block_splat(u8x16::from_slice(simd, b)),
+        S::u8s::block_splat(u8x16::from_slice(simd, c)),
+        S::u8s::block_splat(u8x16::from_slice(simd, d)),
+    ]
+}
+
+/// In which buckets the bytes from `position` on may stand there.
+#[inline(always)]
+fn look<S: Simd>(simd: S, block: &[u8], position: usize, low: S::u8s, high: S::u8s) -> S::u8s {
+    let vector = S::u8s::from_slice(simd, &block[position..position + S::u8s::LEN]);
+    low.swizzle_dyn_within_blocks(vector & S::u8s::splat(simd, 15)) & high.swizzle_dyn_within_blocks(vector >> 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Every kind of vector that this processor has.
+    fn levels() -> Vec<Level> {
+        let best = Level::new();
+        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
+        let mut levels = vec![best];
+        #[cfg(target_arch = "x86_64")]
+        {
+            levels.extend(best.as_avx2().map(Level::Avx2));
+            levels.extend(best.as_sse4_2().map(Level::Sse4_2));
+            levels.extend(best.as_sse2().map(Level::Sse2));
+        }
+        levels
+    }
+
+    fn plainly(words: &[Word], bytes: &[u8], from: usize, to: usize) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        for at in from..to {
+            for (index, word) in words.iter().enumerate() {
+                let mut start = [0; LENGTH];
+                let rest = &bytes[at..];
+                let length = rest.len().min(LENGTH);
+                start[..length].copy_from_slice(&rest[..length]);
+                if usize::from(word.length) <= length && word.fits(start) {
+                    found.push((at, index));
+                }
+            }
+        }
+        found
+    }
+
+    fn word() -> impl Strategy<Value = Word> {
+        ("[a-cA-C_.]{2,4}", any::<bool>()).prop_map(|(text, any_case)| Word::new(text.as_bytes(), any_case))
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_a_plain_search_finds_with_every_kind_of_vector(
+            words in prop::collection::vec(word(), 1..40),
+            bytes in prop::collection::vec(prop::sample::select(b"abcABC_.\0\xffx".to_vec()), 0..400),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let from = cut.index(bytes.len() + 1);
+            let mut sieve = Sieve::new(&words);
+            for (from, to) in [(0, bytes.len()), (0, from), (from, bytes.len())] {
+                let expected = plainly(&words, &bytes, from, to);
+                for level in levels() {
+                    sieve.level = level;
+                    let mut found = Vec::new();
+                    sieve.each(&bytes, from, to, |word, at| found.push((at, word)));
+                    prop_assert!(found.windows(2).all(|pair| pair[0].0 <= pair[1].0), "not in order");
+                    found.sort_unstable();
+                    prop_assert_eq!(&found, &expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_of_nothing_but_words_is_handed_over_in_turns() {
+        let words = [Word::new(b"aa", false)];
+        let bytes = vec![b'a'; 3 * PLACES + 7];
+        let mut found = 0;
+        Sieve::new(&words).each(&bytes, 0, bytes.len(), |_, _| found += 1);
+        assert_eq!(found, bytes.len() - 1);
+    }
+}
