@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::carrier::{self, Carrier, normalise};
 use super::escape::{self, COOKIE, Class, TOKEN68};
 use super::jose;
-use super::proof::{could_be_opaque, is_uuid};
+use super::proof::{could_be_opaque, is_elided, is_uuid};
 use crate::rules::{Catalogue, Family, Role};
 
 /// What names are found by, in any letter case. `earer` and `uthorization` leave out the letter that is written either
@@ -360,6 +360,10 @@ impl Reader<'_> {
         if first >= 12 && run.text.starts_with(b"e") && jose::decode_header(&run.text[..first]).is_some() {
             return Outcome::Values(Vec::new());
         }
+        // `k3JfW0qLx8Zr...`: the rest was left out.
+        if run.text.ends_with(b"..") {
+            return Outcome::Values(Vec::new());
+        }
         used(7);
         let mut value: &[u8] = &run.text;
         let mut end = run.end;
@@ -370,9 +374,8 @@ impl Reader<'_> {
         }
         let description = self.family(family);
         let after = self.bytes.get(run.end).copied();
-        // `name(` is a call, `name[` an index, `***` and `…` a mask, `${` a template.
-        let code = matches!(after, Some(b'(' | b'[' | b'{' | b'*' | b'$'))
-            || self.bytes[run.end..].starts_with("…".as_bytes());
+        // `name(` is a call, `name[` an index, `***` a mask, `${` a template.
+        let code = matches!(after, Some(b'(' | b'[' | b'{' | b'*' | b'$')) || is_elided(&self.bytes[run.end..]);
         let uuid = is_uuid(value);
         // A JOSE object with something before it or a segment missing is a broken one, not an opaque token.
         let broken_jose = value.starts_with(b".") || memchr::memmem::find(value, b".eyJ").is_some();

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 
+use super::made_up;
 use crate::rules::Checksum;
 
 /// Whether the checksum fits; `None` where the token is of a form that has none.
@@ -109,6 +110,23 @@ const PLACEHOLDER_WORDS: &[&[u8]] = &[
     b"access-token",
     b"token_here",
     b"sample",
+    b"secret-token",
+    b"supersecret",
+    b"super-secret",
+    b"super_secret",
+    b"mysecret",
+    b"my-secret",
+    b"my_secret",
+    b"goes-here",
+    b"goes_here",
+    b"not-a-",
+    b"not_a_",
+    b"letmein",
+    b"qwerty",
+    b"asdfgh",
+    b"zxcvbn",
+    b"deadbeef",
+    b"cafebabe",
 ];
 
 /// Whether `body` (a token without its prefix) is a placeholder, masked, or made of words. `None` says: could be real.
@@ -117,7 +135,10 @@ pub fn not_secret(body: &[u8]) -> Option<NotSecret> {
         return Some(NotSecret::Placeholder);
     }
     let shape = Shape::of(body);
-    if shape.crosses >= 8 || shape.stars >= 3 || shape.dots >= 3 {
+    let crossed_out = |end: Option<&[u8]>| end.is_some_and(|four| four == b"xxxx" || four == b"XXXX");
+    let edge =
+        crossed_out(body.first_chunk::<4>().map(|c| &c[..])) || crossed_out(body.last_chunk::<4>().map(|c| &c[..]));
+    if shape.crosses >= 8 || shape.stars >= 3 || shape.dots >= 3 || edge {
         return Some(NotSecret::Masked);
     }
     let half = body.len().min(40) / 2;
@@ -127,11 +148,12 @@ pub fn not_secret(body: &[u8]) -> Option<NotSecret> {
     if repeats(body) {
         return Some(NotSecret::Wordlike);
     }
-    // A random text of a few hundred characters holds none of these words; only short bodies are asked.
-    if body.len() <= 128 && placeholder_words().is_match(body) {
+    // A random text of a few hundred characters holds none of these words; only short bodies are asked. Seven capitals
+    // that spell EXAMPLE are no chance at any length.
+    if body.len() <= 128 && placeholder_words().is_match(body) || memchr::memmem::find(body, b"EXAMPLE").is_some() {
         return Some(NotSecret::Placeholder);
     }
-    None
+    made_up::is_made_up(body).then_some(NotSecret::Wordlike)
 }
 
 fn placeholder_words() -> &'static AhoCorasick {
@@ -293,6 +315,9 @@ pub fn could_be_opaque(value: &[u8], min_length: usize) -> bool {
     if value.len() < min_length || value.len() > 4096 {
         return false;
     }
+    if made_up::is_reference(value) || JOSE_BEGINNINGS.iter().any(|beginning| value.starts_with(beginning)) {
+        return false;
+    }
     let core: &[u8] = value.strip_suffix(b"==").or(value.strip_suffix(b"=")).unwrap_or(value);
     let lower = core.iter().any(u8::is_ascii_lowercase);
     let upper = core.iter().any(u8::is_ascii_uppercase);
@@ -301,13 +326,36 @@ pub fn could_be_opaque(value: &[u8], min_length: usize) -> bool {
     if !letters || (usize::from(lower) + usize::from(upper) + usize::from(digit) < 2 && core.len() < 32) {
         return false;
     }
+    // Made-up UUIDs get here; those that may be real are asked for by name.
+    if has_uuid_form(core) && !is_uuid(core) {
+        return false;
+    }
     let hex = core.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-');
     let floor = if hex { 2.6 } else { 3.0 };
     !is_wordlike(core) && not_secret(core).is_none() && entropy(core) >= floor
 }
 
-/// A UUID: 8-4-4-4-12 hexadecimal digits.
+/// How JOSE headers begin (`{"alg":`, `{"kid":`, `{"typ":`, `{"enc":`): what is cut off behind that is no opaque token.
+const JOSE_BEGINNINGS: &[&[u8]] = &[b"eyJhbGciOi", b"eyJraWQiOi", b"eyJ0eXAiOi", b"eyJlbmMiOi"];
+
+/// Whether what stands behind a value says that the rest was left out: `…`, `[truncated]`, `<snip>`, ` (redacted)`.
+pub fn is_elided(after: &[u8]) -> bool {
+    const WORDS: &[&[u8]] = &[b"snip", b"trunc", b"redact", b"omit", b"elided", b"hidden", b"mask", b"filter", b"cut"];
+    if after.starts_with("…".as_bytes()) {
+        return true;
+    }
+    let after = after.strip_prefix(b" ").unwrap_or(after);
+    let Some((b'<' | b'[' | b'(' | b'{', word)) = after.split_first() else { return false };
+    WORDS.iter().any(|own| word.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own)))
+}
+
+/// A UUID (8-4-4-4-12 hexadecimal digits) that chance could have made.
 pub fn is_uuid(value: &[u8]) -> bool {
+    let digits: Vec<u8> = value.iter().copied().filter(|b| *b != b'-').collect();
+    has_uuid_form(value) && not_secret(&digits).is_none()
+}
+
+fn has_uuid_form(value: &[u8]) -> bool {
     value.len() == 36
         && value.iter().enumerate().all(|(at, b)| match at {
             8 | 13 | 18 | 23 => *b == b'-',
@@ -395,5 +443,24 @@ mod tests {
         assert!(!could_be_opaque(b"1712345678901234567890", 16));
         assert!(!could_be_opaque(b"k3JfW0qLx8Z", 16));
         assert!(is_uuid(b"123e4567-e89b-12d3-a456-426614174000"));
+        for made_up in [
+            "00000000-0000-0000-0000-000000000000",
+            "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+            "deadbeef-dead-beef-dead-beefdeadbeef",
+            "12345678-1234-1234-1234-123456789012",
+        ] {
+            assert!(!is_uuid(made_up.as_bytes()) && !could_be_opaque(made_up.as_bytes(), 16), "{made_up}");
+        }
+        assert!(!could_be_opaque(b"eyJhbGciOiJSUzI1NiIsI", 16), "a header that is cut off");
+    }
+
+    #[test]
+    fn what_is_left_out_is_said_behind_it() {
+        for after in ["…", "[truncated]", "<snip>", " (redacted)", "[REDACTED]\""] {
+            assert!(is_elided(after.as_bytes()), "{after}");
+        }
+        for after in ["", "\"", "</access_token>", "<br>", " (expires soon)", ", \"b\": 1"] {
+            assert!(!is_elided(after.as_bytes()), "{after}");
+        }
     }
 }
