@@ -138,3 +138,22 @@ fn a_rule_file_is_checked_against_its_own_samples() {
     let error = check("missing.yaml").exits(2).err();
     assert!(error.contains("missing.yaml"), "{error}");
 }
+
+/// Lines for the list of published examples hold hashes and the source, never a token; what the list has is left out.
+#[test]
+fn rules_known_prints_hashes_of_what_is_not_known_yet() {
+    let (jwt, opaque) = (Jwt::access().mint(), mint::opaque(1, 30));
+    let known = "mF_9.B5f-4.1JqM"; // RFC 6750
+    let text = format!("{jwt}\nAuthorization: Bearer {opaque}\n\nAuthorization: Bearer {known}\n");
+    let dir = folder([("page.md", &text)]);
+    let path = dir.path().join("page.md");
+    let path = path.to_str().expect("UTF-8");
+    for (args, kinds) in [(&["--resigned"][..], ["payload", "token"]), (&[], ["token", "token"])] {
+        let out = run(&[&["rules", "known", "--source", "Some documentation", path], args].concat()).exits(0).out();
+        let lines: Vec<Vec<&str>> = out.lines().map(|line| line.splitn(3, ' ').collect()).collect();
+        assert_eq!(lines.iter().map(|line| line[0]).collect::<Vec<_>>(), kinds, "{out}");
+        assert!(lines.iter().all(|line| line[1].len() == 64 && line[2] == "Some documentation"), "{out}");
+        assert!(!out.contains(&opaque) && !out.contains(&jwt[..20]), "{out}");
+    }
+    run(&["rules", "known", "--source", "x", "/nonexistent"]).exits(2);
+}

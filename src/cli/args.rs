@@ -123,12 +123,28 @@ pub(super) enum RulesCommand {
         #[arg(long, value_name = "FILE")]
         table: Option<PathBuf>,
     },
+    /// Print lines for rules/known-examples.txt: the hashes of the tokens in these files that it does not have yet
+    #[command(hide = true)]
+    Known(KnownArgs),
     /// Check token family files against their own hits and misses (default: the built-in ones)
     Check {
         /// Files, or folders of *.yaml
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct KnownArgs {
+    /// Where they were published, as reports name it
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: String,
+    /// Of JWTs the hash of the claims: they are known under any signature
+    #[arg(long)]
+    pub(super) resigned: bool,
+    /// Files with published examples
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) paths: Vec<PathBuf>,
 }
 
 /// What is looked for.

@@ -4,6 +4,7 @@
 mod args;
 mod explain;
 mod inspect;
+mod known;
 mod rules;
 mod scan;
 

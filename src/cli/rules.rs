@@ -15,6 +15,7 @@ pub(super) fn run(args: &RulesArgs) -> Result<u8, Failure> {
     match &args.command {
         RulesCommand::List { json } => list(*json),
         RulesCommand::Docs { folder, table } => docs(folder, table.as_deref()),
+        RulesCommand::Known(args) => super::known::run(args),
         RulesCommand::Check { paths } => check(paths),
     }
 }

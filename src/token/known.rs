@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, hex};
 
 static LIST: &str = include_str!("../../rules/known-examples.txt");
 
@@ -44,9 +44,17 @@ impl Known {
 
     /// Where a JWS with that header (a key of its own in it) or those claims was published; both as they are encoded.
     pub fn segments(&self, header: &[u8], payload: &[u8]) -> Option<&'static str> {
-        let hash = |segment: &[u8]| -> [u8; 32] { Sha256::digest(segment).into() };
         self.payloads.get(&hash(payload)).or_else(|| self.headers.get(&hash(header))).copied()
     }
+}
+
+fn hash(segment: &[u8]) -> [u8; 32] {
+    Sha256::digest(segment).into()
+}
+
+/// The hash of a JWS payload, as the list has it.
+pub fn payload_hash(segment: &[u8]) -> String {
+    hex(&hash(segment))
 }
 
 #[cfg(test)]
