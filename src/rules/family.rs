@@ -145,6 +145,15 @@ pub enum Form {
     Jwe,
 }
 
+/// Which assertions belong to a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SamlForm {
+    /// Those that can be read.
+    Plain,
+    /// Encrypted ones.
+    Encrypted,
+}
+
 /// What a JWS holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payload {
@@ -270,6 +279,8 @@ pub struct Family {
     pub uuid: bool,
     /// Which JOSE objects belong to it.
     pub jose: Option<JoseMatch>,
+    /// Which SAML assertions belong to it.
+    pub saml: Option<SamlForm>,
     /// Order among JOSE families, high first.
     pub rank: i32,
     /// What it can be bound to.
@@ -301,6 +312,7 @@ impl Family {
                 _ => Expiry::Issuer,
             },
             (None, Some(place)) => Expiry::InToken(place),
+            (None, None) if self.saml == Some(SamlForm::Plain) => Expiry::InToken("`NotOnOrAfter`"),
             (None, None) if !self.names.is_empty() => Expiry::Beside,
             (None, None) => Expiry::Issuer,
         }
@@ -360,8 +372,9 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         names.push(name);
     }
     let has_pattern = !anchors.is_empty() && pattern.is_some();
-    if jose.is_none() && names.is_empty() && !has_pattern {
-        return f.error(node, format!("`{slug}` needs `jose`, `names`, or both `anchors` and `pattern`"));
+    let saml = f.word("saml", &[("plain", SamlForm::Plain), ("encrypted", SamlForm::Encrypted)])?;
+    if jose.is_none() && saml.is_none() && names.is_empty() && !has_pattern {
+        return f.error(node, format!("`{slug}` needs `jose`, `saml`, `names`, or both `anchors` and `pattern`"));
     }
     let lead = f.regex("lead")?.map(str::to_owned);
     let inside = f.word("anchor_at", &[("prefix", false), ("inside", true)])?.unwrap_or(false);
@@ -453,6 +466,7 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         slug,
         anchors,
         jose,
+        saml,
     };
     f.done()?;
     Ok(family)

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 pub use check::Check;
 pub use family::{
     AnchorAt, Bindable, Checksum, Decoder, Expiry, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload,
-    Predicates, Reach, Role,
+    Predicates, Reach, Role, SamlForm,
 };
 pub use page::Page;
 pub use reader::RuleError;

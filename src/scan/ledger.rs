@@ -101,6 +101,8 @@ impl Ledger {
             entry.facts.faults = entry.facts.faults.union(token.facts.faults);
             entry.facts.lifetime = entry.facts.lifetime.max(token.facts.lifetime);
             entry.facts.harmless &= token.facts.harmless;
+            // An assertion may be signed by the message around it at one place and stand alone at another.
+            entry.facts.signature = entry.facts.signature.min(token.facts.signature);
             if token.facts.family != entry.facts.family {
                 // Named differently at two places: the name that the smaller index has, whoever came first.
                 entry.facts.family = entry.facts.family.min(token.facts.family);
