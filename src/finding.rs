@@ -75,6 +75,9 @@ pub enum Confidence {
 }
 
 impl Confidence {
+    /// All, least sure first.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+
     /// The word used in records.
     pub const fn word(self) -> &'static str {
         match self {
@@ -131,7 +134,7 @@ pub struct Related {
 pub struct TokenRecord {
     /// 64 hexadecimal digits, see [`Fingerprint`](crate::secret::Fingerprint).
     pub fingerprint: String,
-    /// `jwt`, `jws`, `jwe`, `jws-json`, `jwe-json`, `saml`, `opaque` …
+    /// `jwt`, `jws`, `jwe`, `jws-json`, `jwe-json`, `opaque` …
     pub kind: &'static str,
     /// JOSE `alg`.
     pub alg: Option<String>,

@@ -471,7 +471,7 @@ fn nobody_listens() {
 }
 
 /// How long a pipe is held open.
-const HOLD: Duration = Duration::from_secs(4);
+const HOLD: Duration = Duration::from_secs(6);
 
 /// Starts a scan of a pipe that stays open, waits until `bytes` are on their way, and interrupts it.
 fn interrupted(bytes: &[u8], go_on: bool) -> Run {
@@ -482,7 +482,7 @@ fn interrupted(bytes: &[u8], go_on: bool) -> Run {
     let mut stdin = child.stdin.take().expect("a pipe");
     stdin.write_all(bytes).expect("it reads");
     stdin.flush().expect("it reads");
-    std::thread::sleep(Duration::from_millis(400));
+    std::thread::sleep(Duration::from_millis(1200));
     let pid = child.id().to_string();
     let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill is there");
     assert!(killed.success());

@@ -4,8 +4,10 @@ use std::sync::OnceLock;
 
 use regex::bytes::Regex;
 
+use super::decoder::Decoder;
 use super::reader::{Fields, Result, document};
 use super::{Reference, Taxa, unsplit};
+use crate::finding::Confidence;
 use crate::span::LineColumn;
 use crate::syntax::yaml::Node;
 
@@ -19,6 +21,11 @@ pub enum AnchorAt {
         /// Expression for what stands between the token's start and the anchor.
         lead: String,
     },
+    /// It stands before the token; what stands between the two matches this expression.
+    Before {
+        /// Expression for what stands between anchor and token.
+        lead: String,
+    },
 }
 
 /// A checksum that the issuer builds into its tokens; see `token::proof`.
@@ -28,6 +35,8 @@ pub enum Checksum {
     Github,
     /// GitLab's routable tokens: CRC-32 in base 36, seven characters at the end.
     GitlabRoutable,
+    /// Grafana's service accounts: CRC-32 in hexadecimal, eight characters at the end.
+    Grafana,
 }
 
 /// What a checksum that does not fit means.
@@ -37,34 +46,6 @@ pub enum OnChecksumFailure {
     Drop,
     /// Reported at low severity and confidence.
     Suspect,
-}
-
-/// Named decoders that read facts from the token itself; see `token::decode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decoder {
-    /// A JWT stands after the prefix.
-    PrefixedJwt,
-    /// Azure shared access signature: `st`, `se`.
-    AzureSas,
-    /// AWS presigned request: `X-Amz-Date`, `X-Amz-Expires`.
-    AwsPresigned,
-    /// Macaroon packets.
-    Macaroon,
-    /// The body is base64.
-    Base64,
-}
-
-impl Decoder {
-    /// Where the token keeps its expiry, in Markdown; `None` for decoders that only prove.
-    const fn expiry(self) -> Option<&'static str> {
-        match self {
-            Self::PrefixedJwt => Some("`exp` of the JWT in it, if it has one"),
-            Self::AzureSas => Some("`se`"),
-            Self::AwsPresigned => Some("`X-Amz-Date` and `X-Amz-Expires`"),
-            Self::Macaroon => Some("its caveats, if they have one"),
-            Self::Base64 => None,
-        }
-    }
 }
 
 /// What an issuer can bind the family's tokens to.
@@ -145,15 +126,6 @@ pub enum Form {
     Jwe,
 }
 
-/// Which assertions belong to a family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SamlForm {
-    /// Those that can be read.
-    Plain,
-    /// Encrypted ones.
-    Encrypted,
-}
-
 /// What a JWS holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payload {
@@ -191,6 +163,8 @@ pub struct Predicates {
     pub has: Vec<String>,
     /// Claims that must not.
     pub lacks: Vec<String>,
+    /// Header members that must not be there.
+    pub header_lacks: Vec<String>,
     /// Two claims that must be there as equal texts.
     pub equal: Option<(String, String)>,
 }
@@ -256,8 +230,15 @@ pub struct Family {
     pub anchor_at: AnchorAt,
     /// The expression for the whole token, anchored at its start.
     pub pattern: Option<Pattern>,
-    /// The expression for what precedes the anchor, anchored at its end.
+    /// The expression for what stands between the token's start and the anchor, anchored at its end; of an anchor
+    /// before the token what stands between the two and the token after it (`token`), anchored at its start.
     pub lead: Option<Pattern>,
+    /// How many bytes `lead` can match at most.
+    pub lead_length: usize,
+    /// Where this stands within half a kilobyte of the token, the place is one where such keys are public by design.
+    pub public_near: Option<Pattern>,
+    /// Letters or digits that may stand directly before the token all the same.
+    pub glued_to: Option<String>,
     /// Must match before the token on its line.
     pub context: Option<Pattern>,
     /// How many bytes before the token `context` looks at.
@@ -266,21 +247,24 @@ pub struct Family {
     pub checksum: Option<Checksum>,
     /// What a wrong checksum means.
     pub on_checksum_failure: OnChecksumFailure,
+    /// How sure one can be of a text that has the shape and passes the proofs.
+    pub confidence: Confidence,
     /// Shannon bits per character that the body must reach.
     pub entropy: Option<f64>,
     /// Reads facts from the token.
     pub decoder: Option<Decoder>,
     /// Names (of headers, parameters, fields, cookies) whose value is a token of this family; as compared, that is in
-    /// lower case without `-` and `_`.
+    /// lower case without `-` and `_`. `*` is every name that announces a token. With a pattern, the whole value has to
+    /// match it.
     pub names: Vec<String>,
+    /// `pattern` for a whole value, and how long values are that it can match; only where there are names.
+    pub whole: Option<(Pattern, std::ops::RangeInclusive<usize>)>,
     /// Shortest value that a name's token has, in bytes.
     pub min_length: usize,
     /// Whether a UUID can be a token of this family.
     pub uuid: bool,
     /// Which JOSE objects belong to it.
     pub jose: Option<JoseMatch>,
-    /// Which SAML assertions belong to it.
-    pub saml: Option<SamlForm>,
     /// Order among JOSE families, high first.
     pub rank: i32,
     /// What it can be bound to.
@@ -312,7 +296,6 @@ impl Family {
                 _ => Expiry::Issuer,
             },
             (None, Some(place)) => Expiry::InToken(place),
-            (None, None) if self.saml == Some(SamlForm::Plain) => Expiry::InToken("`NotOnOrAfter`"),
             (None, None) if !self.names.is_empty() => Expiry::Beside,
             (None, None) => Expiry::Issuer,
         }
@@ -365,24 +348,42 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
     let mut names = Vec::new();
     for (text, node) in f.texts("names")? {
         let name: String = text.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_ascii_lowercase();
-        if !super::NAME_STEMS.iter().any(|stem| name.contains(&stem.replace(['-', '_'], ""))) {
+        if name != "*" && !super::NAME_STEMS.iter().any(|stem| name.contains(&stem.replace(['-', '_'], ""))) {
             let stems = super::NAME_STEMS.join(", ");
             return f.error(node, format!("a name is only found if it contains one of {stems}"));
         }
         names.push(name);
     }
     let has_pattern = !anchors.is_empty() && pattern.is_some();
-    let saml = f.word("saml", &[("plain", SamlForm::Plain), ("encrypted", SamlForm::Encrypted)])?;
-    if jose.is_none() && saml.is_none() && names.is_empty() && !has_pattern {
-        return f.error(node, format!("`{slug}` needs `jose`, `saml`, `names`, or both `anchors` and `pattern`"));
+    if names.iter().any(|name| name == "*") && pattern.is_none() {
+        return f.error(node, "every name (`*`) needs a `pattern` for the value");
+    }
+    if jose.is_none() && names.is_empty() && !has_pattern {
+        return f.error(node, format!("`{slug}` needs `jose`, `names`, or both `anchors` and `pattern`"));
     }
     let lead = f.regex("lead")?.map(str::to_owned);
-    let inside = f.word("anchor_at", &[("prefix", false), ("inside", true)])?.unwrap_or(false);
-    let anchor_at = match (inside, lead) {
-        (true, Some(lead)) => AnchorAt::Inside { lead },
-        (true, None) => return f.error(node, "`anchor_at: inside` needs `lead`"),
-        (false, Some(_)) => return f.error(node, "`lead` needs `anchor_at: inside`"),
-        (false, None) => AnchorAt::Prefix,
+    let lead_length = lead.as_deref().and_then(lengths).map_or(super::MAX_LEAD, |range| *range.end());
+    #[derive(Clone, Copy)]
+    enum Stands {
+        First,
+        Inside,
+        Before,
+    }
+    let words = [("prefix", Stands::First), ("inside", Stands::Inside), ("before", Stands::Before)];
+    let anchor_at = match (f.word("anchor_at", &words)?.unwrap_or(Stands::First), lead) {
+        (Stands::Inside, Some(lead)) => AnchorAt::Inside { lead },
+        (Stands::Before, Some(lead)) => AnchorAt::Before { lead },
+        (Stands::Inside | Stands::Before, None) => return f.error(node, "this `anchor_at` needs `lead`"),
+        (Stands::First, Some(_)) => return f.error(node, "`lead` needs `anchor_at: inside` or `before`"),
+        (Stands::First, None) => AnchorAt::Prefix,
+    };
+    let before = matches!(anchor_at, AnchorAt::Before { .. });
+    let whole = match pattern.filter(|_| !names.is_empty()) {
+        None => None,
+        Some(pattern) => match lengths(pattern) {
+            Some(range) => Some((Pattern::new(format!(r"\A(?:{pattern})\z")), range)),
+            None => return f.error(node, "with `names`, a `pattern` has a longest match"),
+        },
     };
     let samples = |texts: Vec<(&str, &Node)>| texts.into_iter().map(|(text, _)| unsplit(text)).collect();
     let own_references = f.references("references")?;
@@ -399,26 +400,37 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         pattern: pattern.map(|p| Pattern::new(format!(r"\A(?:{p})"))),
         lead: match &anchor_at {
             AnchorAt::Inside { lead } => Some(Pattern::new(format!(r"(?:{lead})\z"))),
+            AnchorAt::Before { lead } => {
+                Some(Pattern::new(format!(r"\A(?:{lead})(?P<token>{})", pattern.unwrap_or_default())))
+            }
             AnchorAt::Prefix => None,
         },
+        lead_length: lead_length.min(super::MAX_LEAD),
         anchor_at,
+        glued_to: f.text("glued_to")?.map(str::to_owned),
+        public_near: f.regex("public_near")?.map(Pattern::new),
+        whole,
+        confidence: match f.word("confidence", &Confidence::ALL.map(|c| (c.word(), c)))? {
+            Some(confidence) => confidence,
+            // Where something around it has to be asked, the shape alone is not enough.
+            None if f.node("context").is_some() || before => Confidence::Medium,
+            None => Confidence::High,
+        },
         context: f.regex("context")?.map(Pattern::new),
         context_within: f.number("context_within")?.unwrap_or(64).min(256),
-        checksum: f.word("checksum", &[("github", Checksum::Github), ("gitlab-routable", Checksum::GitlabRoutable)])?,
+        checksum: f.word(
+            "checksum",
+            &[
+                ("github", Checksum::Github),
+                ("gitlab-routable", Checksum::GitlabRoutable),
+                ("grafana", Checksum::Grafana),
+            ],
+        )?,
         on_checksum_failure: f
             .word("on_checksum_failure", &[("drop", OnChecksumFailure::Drop), ("suspect", OnChecksumFailure::Suspect)])?
             .unwrap_or(OnChecksumFailure::Drop),
         entropy: f.number("entropy")?,
-        decoder: f.word(
-            "decoder",
-            &[
-                ("prefixed-jwt", Decoder::PrefixedJwt),
-                ("azure-sas", Decoder::AzureSas),
-                ("aws-presigned", Decoder::AwsPresigned),
-                ("macaroon", Decoder::Macaroon),
-                ("base64", Decoder::Base64),
-            ],
-        )?,
+        decoder: f.word("decoder", Decoder::WORDS)?,
         names,
         min_length: f.number("min_length")?.unwrap_or(20).max(8),
         uuid: f.word("uuid", &[("true", true), ("false", false)])?.unwrap_or(false),
@@ -466,10 +478,15 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         slug,
         anchors,
         jose,
-        saml,
     };
     f.done()?;
     Ok(family)
+}
+
+/// How long texts are that the expression matches; `None` where there is no longest.
+fn lengths(pattern: &str) -> Option<std::ops::RangeInclusive<usize>> {
+    let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern).ok()?;
+    Some(hir.properties().minimum_len()?..=hir.properties().maximum_len()?)
 }
 
 fn read_jose(file: &str, node: &Node) -> Result<JoseMatch> {
@@ -512,6 +529,7 @@ fn read_predicates(f: &mut Fields<'_>) -> Result<Predicates> {
         header,
         has: names(f.texts("has")?),
         lacks: names(f.texts("lacks")?),
+        header_lacks: names(f.texts("header_lacks")?),
         equal: match &equal[..] {
             [] => None,
             [a, b] => Some((a.clone(), b.clone())),

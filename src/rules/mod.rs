@@ -2,6 +2,7 @@
 //! that the user names. A wrong file is an error with its place, never a rule that silently does nothing.
 
 mod check;
+mod decoder;
 pub mod docs;
 mod family;
 mod page;
@@ -12,9 +13,10 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 pub use check::Check;
+pub use decoder::Decoder;
 pub use family::{
-    AnchorAt, Bindable, Checksum, Decoder, Expiry, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload,
-    Predicates, Reach, Role, SamlForm,
+    AnchorAt, Bindable, Checksum, Expiry, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload, Predicates,
+    Reach, Role,
 };
 pub use page::Page;
 pub use reader::RuleError;
@@ -29,6 +31,9 @@ pub const MIN_ANCHOR: usize = 2;
 
 /// The longest literal that can be an anchor, in bytes.
 pub const MAX_ANCHOR: usize = 64;
+
+/// The longest text that may stand between an anchor and its token's start, in bytes.
+pub const MAX_LEAD: usize = 4096;
 
 /// What the names of headers, parameters and fields are found by: every name in `names` contains one of these.
 pub const NAME_STEMS: &[&str] =
@@ -93,6 +98,9 @@ impl Catalogue {
                 }
             }
         }
+        // What only a general name tells gives way to every family that says more, whatever the files are called.
+        families.sort_by_key(|family| family.rank < 0);
+        let by_slug = families.iter().enumerate().map(|(index, family)| (family.slug.clone(), index)).collect();
         Ok(Self { families, by_slug, checks: OnceLock::new() })
     }
 

@@ -98,14 +98,13 @@ impl Ledger {
             entry.faults = entry.faults.union(seen.faults);
             entry.in_earnest |= !sample;
             // Two units may have read different things beside one token, or tried its signature or not.
-            entry.facts.faults = entry.facts.faults.union(token.facts.faults);
-            entry.facts.lifetime = entry.facts.lifetime.max(token.facts.lifetime);
-            entry.facts.harmless &= token.facts.harmless;
-            // An assertion may be signed by the message around it at one place and stand alone at another.
-            entry.facts.signature = entry.facts.signature.min(token.facts.signature);
-            if token.facts.family != entry.facts.family {
-                // Named differently at two places: the name that the smaller index has, whoever came first.
-                entry.facts.family = entry.facts.family.min(token.facts.family);
+            // Named differently at two places: what the family with the smaller index reads counts, whoever came first.
+            // General families come last.
+            if token.facts.family < entry.facts.family {
+                let before = std::mem::replace(&mut entry.facts, token.facts.clone());
+                entry.facts.unite(&before);
+            } else {
+                entry.facts.unite(&token.facts);
             }
             for &(at, carrier, layers) in &seen.places {
                 entry.keep(Place { origin: origin.clone(), layers, part, at, carrier });

@@ -17,16 +17,12 @@ fn around(bytes: &[u8], start: usize, end: usize) -> [&[u8]; 2] {
 
 /// The value of `expires_in` that belongs to the token.
 pub(super) fn lifetime(bytes: &[u8], start: usize, end: usize, role: Role) -> Option<i64> {
-    let name: &[u8] = match role {
-        Role::Refresh => b"refresh_expires_in",
-        _ => b"expires_in",
-    };
+    const NAME: &[u8] = b"expires_in";
     around(bytes, start, end).into_iter().find_map(|text| {
-        let at = memchr::memmem::find(text, name)?;
-        if role != Role::Refresh && text[..at].ends_with(b"refresh_") {
-            return None;
-        }
-        let rest = &text[at + name.len()..];
+        // Keycloak writes refresh_expires_in, GitHub refresh_token_expires_in.
+        let of_refresh = |at: &usize| text[..*at].ends_with(b"refresh_") || text[..*at].ends_with(b"refresh_token_");
+        let at = memchr::memmem::find_iter(text, NAME).find(|at| of_refresh(at) == (role == Role::Refresh))?;
+        let rest = &text[at + NAME.len()..];
         let skip = rest.iter().take_while(|b| matches!(**b, b'"' | b'\\' | b':' | b' ' | b'=' | b'\'')).count();
         let digits = rest[skip..].iter().take(10).take_while(|b| b.is_ascii_digit()).count();
         let number = std::str::from_utf8(&rest[skip..skip + digits]).ok()?.parse().ok()?;

@@ -15,7 +15,7 @@ use crate::syntax::json::{self, Value};
 /// Texts from claims are kept to this many bytes.
 const MAX_TEXT: usize = 256;
 /// Audiences beyond this many are counted as a fault and not kept.
-pub(super) const MAX_AUDIENCES: usize = 4;
+const MAX_AUDIENCES: usize = 4;
 
 /// A decoded protected header.
 #[derive(Debug)]
@@ -152,12 +152,11 @@ fn holds(predicates: &Predicates, header: &Header, claims: Option<&Value<'_>>) -
     if !predicates.claims.iter().all(|(name, pattern)| claim(name).is_some_and(|v| value_matches(pattern, v))) {
         return false;
     }
-    predicates.header.is_empty() || {
+    predicates.header.is_empty() && predicates.header_lacks.is_empty() || {
         let parsed = json::parse(&header.json);
-        predicates
-            .header
-            .iter()
-            .all(|(name, pattern)| parsed.as_ref().and_then(|h| h.get(name)).is_some_and(|v| value_matches(pattern, v)))
+        let member = |name: &str| parsed.as_ref().and_then(|h| h.get(name));
+        predicates.header.iter().all(|(name, pattern)| member(name).is_some_and(|v| value_matches(pattern, v)))
+            && predicates.header_lacks.iter().all(|name| member(name).is_none())
     }
 }
 
@@ -358,8 +357,7 @@ fn reaches_far(claims: &Value<'_>) -> bool {
     })
 }
 
-/// Whether a scope, role or group of that name reaches far.
-pub(super) fn is_broad(scope: &str) -> bool {
+fn is_broad(scope: &str) -> bool {
     let scope = scope.trim().to_ascii_lowercase();
     let last = scope.rsplit('/').next().unwrap_or(&scope);
     matches!(last, "*" | "*:*" | "root" | "cluster-admin" | "global administrator" | "service_role" | "cloud-platform")
@@ -394,7 +392,7 @@ fn is_canonical(htu: &str) -> bool {
         && !host.ends_with(default_port)
 }
 
-/// As much of a text as is kept; a token in it is cut off whole.
+/// A text as it is kept: of a long one the beginning, without the word that would be cut.
 pub(super) fn cut(text: &str) -> &str {
     if text.len() <= MAX_TEXT {
         return text;

@@ -23,10 +23,10 @@ pub enum Kind {
     SignedUrl,
     /// A macaroon.
     Macaroon,
-    /// A SAML assertion.
-    Saml,
-    /// A SAML assertion that only its audience can read.
-    SamlEncrypted,
+    /// A biscuit.
+    Biscuit,
+    /// A PASETO.
+    Paseto,
 }
 
 impl Kind {
@@ -41,12 +41,21 @@ impl Kind {
             Self::Opaque => "opaque",
             Self::SignedUrl => "signed-url",
             Self::Macaroon => "macaroon",
-            Self::Saml | Self::SamlEncrypted => "saml",
+            Self::Biscuit => "biscuit",
+            Self::Paseto => "paseto",
+        }
+    }
+
+    /// A JOSE object.
+    pub const fn is_jose(self) -> bool {
+        match self {
+            Self::Jwt | Self::Jws | Self::Jwe | Self::JwsJson | Self::JweJson => true,
+            Self::Opaque | Self::SignedUrl | Self::Macaroon | Self::Biscuit | Self::Paseto => false,
         }
     }
 }
 
-/// How the token is bound to a key (RFC 7800, RFC 8705 section 3.1, RFC 9449 section 6.1, SAML profiles 2.0 section 3).
+/// How the token is bound to a key (RFC 7800, RFC 8705 section 3.1, RFC 9449 section 6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Binding {
     /// Not at all.
@@ -55,8 +64,7 @@ pub enum Binding {
     X5tS256,
     /// To a DPoP key.
     Jkt,
-    /// To a public key in the token: a JWK in `cnf`, or a certificate or key in the `ds:KeyInfo` of a holder-of-key
-    /// assertion.
+    /// To a public key in the token.
     Jwk,
     /// To a key named by id only.
     Kid,
@@ -107,6 +115,8 @@ pub enum Time {
     Milliseconds(i64),
     /// Beyond 64 bits: later than anything.
     Far,
+    /// The token says that there is none.
+    Never,
     /// Not a number, or not after 1970.
     Malformed,
 }
@@ -117,17 +127,17 @@ impl Time {
         match self {
             Self::At(seconds) | Self::Milliseconds(seconds) => Some(seconds),
             Self::Far => Some(i64::MAX),
-            Self::Absent | Self::Malformed => None,
+            Self::Absent | Self::Never | Self::Malformed => None,
         }
     }
 }
 
-/// How the third segment of a JWS looks, or the signature of an assertion or of the message it stands in.
+/// How the third segment looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signature {
     /// As long as the algorithm says.
     Fits,
-    /// Unsecured (`alg` none, an assertion without a signature).
+    /// Unsecured (`alg` none).
     Unsecured,
     /// Missing, masked or of a wrong length: nobody accepts the token as it stands.
     Broken,
@@ -142,25 +152,25 @@ pub struct Facts {
     pub kind: Kind,
     /// Index of the family in the catalogue.
     pub family: u16,
-    /// JOSE `alg`, or what names the algorithm of an XML signature.
+    /// JOSE `alg`.
     pub alg: Option<Arc<str>>,
     /// JOSE `typ`.
     pub typ: Option<Arc<str>>,
-    /// `iss`, `Issuer`, or the host that a URL names.
+    /// `iss`, or the host that a URL names.
     pub issuer: Option<Arc<str>>,
     /// `aud`; long lists are cut.
     pub audience: Option<Arc<[Arc<str>]>>,
-    /// `sub`, or the `NameID` of an assertion.
+    /// `sub`.
     pub subject: Option<Box<str>>,
     /// `client_id` or `azp`.
     pub client: Option<Arc<str>>,
     /// How it is bound.
     pub binding: Binding,
-    /// `iat`, `IssueInstant`.
+    /// `iat`.
     pub issued: Time,
-    /// `nbf`, `NotBefore`.
+    /// `nbf`.
     pub not_before: Time,
-    /// `exp`, `NotOnOrAfter`.
+    /// `exp`.
     pub expires: Time,
     /// Lifetime in seconds that stood beside an opaque token (`expires_in`).
     pub lifetime: Option<i64>,
@@ -170,8 +180,10 @@ pub struct Facts {
     pub faults: Faults,
     /// Scope or roles reach far.
     pub privileged: bool,
-    /// No credential at all: demo data, public by design.
+    /// No credential at all: demo data, or sent in a way that makes it useless alone.
     pub harmless: bool,
+    /// Wherever it was seen, it stands as keys stand that are public by design.
+    pub public: bool,
     /// The proof: checksum or decoding (high), context (medium), shape only or a failed proof (low).
     pub confidence: crate::finding::Confidence,
 }
@@ -197,7 +209,16 @@ impl Facts {
             faults: Faults::default(),
             privileged: false,
             harmless: false,
+            public: false,
             confidence,
         }
+    }
+
+    /// Adds what was seen beside the same token at another place, whatever the order.
+    pub fn unite(&mut self, other: &Self) {
+        self.faults = self.faults.union(other.faults);
+        self.lifetime = self.lifetime.max(other.lifetime);
+        self.harmless &= other.harmless;
+        self.public &= other.public;
     }
 }

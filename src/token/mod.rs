@@ -23,6 +23,5 @@ pub mod prefilter;
 mod prefixed;
 pub mod proof;
 pub mod redact;
-pub mod saml;
 pub mod scanner;
 pub mod weak_secret;

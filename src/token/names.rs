@@ -2,7 +2,7 @@
 //! `"access_token": "…"`, `?token=…`, `Cookie: session=…`.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::carrier::{self, Carrier, normalise};
 use super::escape::{self, COOKIE, Class, TOKEN68};
@@ -22,13 +22,17 @@ const MAX_VALUE: usize = 4096;
 pub struct Names {
     by_name: HashMap<String, u16>,
     bearer: Option<u16>,
+    /// Families that know their values by a pattern, and the names for which they are asked.
+    by_shape: Vec<(u16, HashSet<String>)>,
 }
 
 /// A value that a name announces.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Named {
-    /// Index of the family.
+    /// Index of the family that the name alone gives.
     pub family: u16,
+    /// The name, as compared.
+    pub name: String,
     /// Offset of the value.
     pub start: usize,
     /// Offset past the value in the source bytes.
@@ -54,13 +58,38 @@ impl Names {
     /// The names of all families of the catalogue.
     pub fn new(catalogue: &Catalogue) -> Self {
         let mut by_name = HashMap::new();
+        let mut by_shape = Vec::new();
         for (index, family) in catalogue.families.iter().enumerate() {
-            for name in &family.names {
-                by_name.insert(name.clone(), index as u16);
+            if family.whole.is_some() {
+                by_shape.push((index as u16, family.names.iter().cloned().collect::<HashSet<_>>()));
+            } else {
+                by_name.extend(family.names.iter().map(|name| (name.clone(), index as u16)));
+            }
+        }
+        // A family's own name announces a token whatever its shape.
+        let general = by_name.get("token").copied();
+        for name in by_shape.iter().flat_map(|(_, names)| names).filter(|name| *name != "*") {
+            if let (Some(general), false) = (general, by_name.contains_key(name)) {
+                by_name.insert(name.clone(), general);
             }
         }
         let bearer = by_name.get("authorization").copied();
-        Self { by_name, bearer }
+        Self { by_name, bearer, by_shape }
+    }
+
+    /// The families whose pattern the value has, if it may stand after that name.
+    pub fn shaped<'n>(
+        &'n self,
+        catalogue: &'n Catalogue,
+        name: &'n str,
+        value: &'n [u8],
+    ) -> impl Iterator<Item = u16> + 'n {
+        let fits = move |index: &u16| {
+            let whole = catalogue.families[usize::from(*index)].whole.as_ref();
+            whole.is_some_and(|(pattern, lengths)| lengths.contains(&value.len()) && pattern.is_match(value))
+        };
+        let asked = move |names: &HashSet<String>| names.contains("*") || names.contains(name);
+        self.by_shape.iter().filter(move |(_, names)| asked(names)).map(|(index, _)| *index).filter(fits)
     }
 
     /// The family of a name: its own, or for `x-…-token` headers and `…_access_token` fields the general one.
@@ -102,7 +131,7 @@ impl Names {
             return Outcome::Values(Vec::new());
         }
         let name = normalise(&bytes[start..end]);
-        let reader = Reader { names: self, catalogue, bytes, more, used };
+        let reader = Reader { names: self, catalogue, name: &name, bytes, more, used };
         match name.as_str() {
             "bearer" => reader.scheme(end),
             "cookie" | "setcookie" => reader.cookies(end),
@@ -150,6 +179,8 @@ fn identifier(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 struct Reader<'a> {
     names: &'a Names,
     catalogue: &'a Catalogue,
+    /// What stands before the value, as compared.
+    name: &'a str,
     bytes: &'a [u8],
     more: bool,
     /// How many bytes were looked at.
@@ -194,7 +225,7 @@ impl Reader<'_> {
                 b"bearer" | b"ssws" | b"basic" | b"digest" | b"negotiate" | b"ntlm" => {
                     return Outcome::Values(Vec::new());
                 }
-                b"token" | b"splunk" | b"apikey" | b"dpop" => {
+                b"token" | b"bot" | b"splunk" | b"apikey" | b"dpop" => {
                     dpop = scheme == b"dpop";
                     value += word + if rest[word] == b'%' { 3 } else { 1 };
                 }
@@ -390,6 +421,14 @@ impl Reader<'_> {
         if matches!(carrier, Carrier::KeyValue | Carrier::Bare) && digits == 0 && description.role != Role::Refresh {
             return Outcome::Values(Vec::new());
         }
-        Outcome::Values(vec![Named { family, start, end, value: value.to_vec(), carrier, dpop }])
+        Outcome::Values(vec![Named {
+            family,
+            name: self.name.to_owned(),
+            start,
+            end,
+            value: value.to_vec(),
+            carrier,
+            dpop,
+        }])
     }
 }

@@ -13,6 +13,7 @@ pub fn checksum(kind: Checksum, token: &[u8]) -> Option<bool> {
     match kind {
         Checksum::Github => github(token),
         Checksum::GitlabRoutable => gitlab_routable(token),
+        Checksum::Grafana => grafana(token),
     }
 }
 
@@ -48,6 +49,15 @@ fn gitlab_routable(token: &[u8]) -> Option<bool> {
         value /= 36;
     }
     Some(sum == expected)
+}
+
+/// CRC-32 of everything before the last underscore, in hexadecimal with the lowest byte first, as the last eight characters.
+/// Source: grafana/grafana, pkg/components/satokengen.
+fn grafana(token: &[u8]) -> Option<bool> {
+    let (text, sum) = token.split_at_checked(token.len().checked_sub(8)?)?;
+    let text = text.strip_suffix(b"_")?;
+    let expected: String = crc32fast::hash(text).to_le_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    Some(sum.eq_ignore_ascii_case(expected.as_bytes()))
 }
 
 /// Shannon entropy in bits per character.

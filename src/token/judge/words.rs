@@ -5,7 +5,6 @@ use crate::finding::Confidence;
 use crate::rules::{Bindable, Catalogue, Family, Reach, Role};
 use crate::token::facts::{Binding, Facts, Kind, Signature, Time};
 use crate::token::fault::{Fault, Faults};
-use crate::token::saml::words as saml;
 
 /// What there is to say about a token once it is weighed.
 pub(super) struct View<'a> {
@@ -27,7 +26,7 @@ impl View<'_> {
     }
 
     fn is_jose(&self) -> bool {
-        !matches!(self.facts.kind, Kind::Opaque | Kind::SignedUrl | Kind::Macaroon)
+        self.facts.kind.is_jose()
     }
 
     /// "act as alice at https://api.example.com"
@@ -50,7 +49,7 @@ impl View<'_> {
 
     fn until(&self) -> String {
         match (self.state, self.facts.expires) {
-            (State::NeverExpires, _) => "for ever: it has no expiry".to_owned(),
+            (State::NeverExpires, _) | (_, Time::Never) => "for ever: it has no expiry".to_owned(),
             (_, Time::Far) => "for ever: its expiry is beyond any calendar".to_owned(),
             (_, Time::At(exp) | Time::Milliseconds(exp)) => {
                 let from = match (self.state, self.facts.not_before.seconds()) {
@@ -96,7 +95,7 @@ impl View<'_> {
                 "This {title} is sent with the DPoP scheme, so it should be useless without its key; nothing in it can prove that."
             );
         }
-        if family.reach == Reach::Public {
+        if facts.public || family.reach == Reach::Public {
             return format!("This {title} is public by design or only good for tests.");
         }
         if self.faults.contains(Fault::AlgWeakSecret) {
@@ -122,25 +121,16 @@ impl View<'_> {
         match self.portable {
             Portable::Yes => {
                 let deed = match family.role {
-                    _ if self.is_jose() => self.deed(),
+                    _ if self.is_jose() || facts.kind == Kind::Paseto => self.deed(),
                     Role::Refresh => "get new access tokens with it".to_owned(),
                     Role::Webhook => "post to it".to_owned(),
                     Role::Session => "take over the session".to_owned(),
                     Role::Key => "sign in with it".to_owned(),
                     _ => "use it".to_owned(),
                 };
-                let until = self.until();
-                match facts.kind {
-                    Kind::Saml if saml::is_vouched(self.faults) => format!(
-                        "Nothing binds this {title} to its subject: any sender that is trusted to vouch can {deed} {until}."
-                    ),
-                    _ if saml::is_unsigned(facts) => format!(
-                        "Where signatures are not checked, anyone holding this unsigned {title} can {deed} {until}."
-                    ),
-                    _ => format!("Anyone holding this {title} can {deed} {until}."),
-                }
+                format!("Anyone holding this {title} can {deed} {}.", self.until())
             }
-            Portable::Presumed if matches!(facts.kind, Kind::Jwe | Kind::JweJson | Kind::SamlEncrypted) => format!(
+            Portable::Presumed if matches!(facts.kind, Kind::Jwe | Kind::JweJson | Kind::Paseto) => format!(
                 "Whoever holds this {title} can present it as it stands; whom it speaks for, for how long and whether it is bound can't be seen from outside."
             ),
             Portable::Presumed => {
@@ -168,15 +158,12 @@ impl View<'_> {
         let mut say = |text: String| because.push(text);
         if facts.signature == Signature::Broken {
             let alg = facts.alg.as_deref().unwrap_or_default();
-            say(match facts.kind {
-                Kind::Saml => "its signature value is no signature".to_owned(),
-                _ => format!("the third segment is no {} signature", self.text(alg)),
-            });
+            say(format!("the third segment is no {} signature", self.text(alg)));
         }
-        if matches!(facts.kind, Kind::Saml | Kind::SamlEncrypted) {
-            saml::because(facts, self.faults).into_iter().for_each(|text| say(text.to_owned()));
-        }
-        if matches!(facts.kind, Kind::Jwt | Kind::JwsJson)
+        let hidden = matches!(facts.kind, Kind::Jwe | Kind::JweJson)
+            || facts.kind == Kind::Paseto && facts.binding == Binding::Unknown;
+        if matches!(facts.kind, Kind::Jwt | Kind::JwsJson | Kind::Paseto)
+            && !hidden
             && !matches!(family.role, Role::Proof | Role::Logout | Role::Request)
         {
             say(match facts.binding {
@@ -199,10 +186,10 @@ impl View<'_> {
                 Binding::SelfLeaked => "cnf holds the secret key itself".to_owned(),
                 Binding::Unknown => "binding unknown".to_owned(),
             });
-        } else if facts.kind == Kind::Jwe || facts.kind == Kind::JweJson {
+        } else if hidden {
             say("encrypted: claims, lifetime and binding can't be read".to_owned());
         }
-        if matches!(facts.kind, Kind::Opaque | Kind::Macaroon) {
+        if matches!(facts.kind, Kind::Opaque | Kind::Macaroon | Kind::Biscuit) {
             say(match (family.checksum, facts.confidence) {
                 _ if facts.harmless => "scheme DPoP".to_owned(),
                 (Some(_), Confidence::High) => "prefix and checksum fit".to_owned(),
@@ -226,10 +213,14 @@ impl View<'_> {
                     span(limit)
                 ));
             }
+            (None, _) if self.state == State::Unknown && facts.issued.seconds().is_some_and(|at| at < self.now) => {
+                let age = self.now.saturating_sub(facts.issued.seconds().unwrap_or(self.now));
+                say(format!("issued {} ago", span(age)));
+            }
             _ => {}
         }
         match self.state {
-            State::NeverExpires if facts.kind == Kind::Saml => say("no NotOnOrAfter".to_owned()),
+            State::NeverExpires if facts.expires == Time::Never => say("issued without an expiry".to_owned()),
             State::NeverExpires => say("no exp claim".to_owned()),
             State::Expired => {
                 let end = facts.expires.seconds().or(facts.issued.seconds()).unwrap_or(self.now);
@@ -239,7 +230,7 @@ impl View<'_> {
             State::Live | State::Unknown => {}
         }
         if facts.expires == Time::Malformed {
-            say("its expiry is no time".to_owned());
+            say("exp is no time".to_owned());
         }
         if self.faults.contains(Fault::ExpUnitMs) {
             say("a time is in milliseconds: a verifier that reads seconds sees the year 50000".to_owned());
@@ -259,6 +250,9 @@ impl View<'_> {
         if self.faults.contains(Fault::BearerWithCnf) {
             say("DPoP-bound, yet sent as Bearer and without a proof".to_owned());
         }
+        if facts.public {
+            say("stands where such keys are public by design".to_owned());
+        }
         if case.only_in_samples {
             say("only seen in tests, examples or documentation".to_owned());
         }
@@ -274,14 +268,13 @@ impl View<'_> {
         } else if !usable || self.facts.signature == Signature::Broken || no_credential {
             return "There is nothing to revoke. Take it out of here, and keep tokens out of places like this."
                 .to_owned();
+        } else if self.facts.public {
+            return "It may stand here: make sure that it is limited to the sites or apps, and to the interfaces, that need it."
+                .to_owned();
         } else if self.portable == Portable::No {
             return "Take it out of here, and make sure that the key it is bound to is safe.".to_owned();
         }
         match catalogue.check(rule).map(|check| check.first_fix()) {
-            Some(_) if self.facts.kind == Kind::Saml && rule == Fault::InUrl.slug() => {
-                format!("{} Use the POST binding, which keeps it out of URLs.", self.family.first_fix())
-            }
-            Some(page) if self.facts.kind == Kind::Saml => format!("{} {page}", self.family.first_fix()),
             Some(page) if self.is_jose() => format!("Revoke it and take it out of here. {page}"),
             _ => self.family.first_fix(),
         }

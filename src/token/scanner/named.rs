@@ -27,10 +27,9 @@ impl Scanner<'_> {
                 Ok(token) => token,
                 Err(key) => {
                     let fingerprint = Secret::new(&value.value[..]).fingerprint();
-                    let mut facts = Facts::opaque(value.family, Kind::Opaque, Confidence::Medium);
-                    let family = engine.family(value.family);
-                    facts.faults.insert_if(family.role == Role::Refresh, Fault::RefreshExposed);
-                    facts.lifetime = beside::lifetime(window.bytes, value.start, value.end, family.role);
+                    let mut facts = self.facts_of(&value);
+                    let role = engine.family(facts.family).role;
+                    facts.lifetime = beside::lifetime(window.bytes, value.start, value.end, role);
                     facts.harmless = value.dpop;
                     self.add(key, Token { facts, fingerprint, published: engine.known.token(&fingerprint) })
                 }
@@ -40,6 +39,19 @@ impl Scanner<'_> {
             self.push(window, token, value.start, value.end, value.carrier, faults);
         }
         Ok(())
+    }
+
+    /// What is known of a value: its family is the first that proves it by its shape, else the one of its name.
+    fn facts_of(&mut self, value: &names::Named) -> Facts {
+        let engine = self.engine;
+        for index in engine.names.shaped(&engine.catalogue, &value.name, &value.value) {
+            if let Some(facts) = prefixed::prove(engine.family(index), index, &value.value, 0, &mut self.intern) {
+                return facts;
+            }
+        }
+        let mut facts = Facts::opaque(value.family, Kind::Opaque, Confidence::Medium);
+        facts.faults.insert_if(engine.family(value.family).role == Role::Refresh, Fault::RefreshExposed);
+        facts
     }
 
     /// A value that a family of its own knows, even if its proof failed, is that family's business.
@@ -62,7 +74,7 @@ impl Scanner<'_> {
                         && family.pattern.as_ref().is_some_and(|p| p.is_match(&value[start..]))
                 })
             }),
-            Route::JoseJson | Route::Name | Route::Saml(_) => false,
+            Route::JoseJson | Route::Name => false,
         });
         self.inner_hits = hits;
         own

@@ -1,13 +1,15 @@
 //! Tokens of families with a shape of their own: an anchor, a pattern, a proof.
 
 use super::{NeedMore, Scanner, Token, Window};
-use crate::rules::Decoder;
+use crate::rules::{AnchorAt, Decoder, MAX_ANCHOR};
 use crate::secret::Secret;
 use crate::token::escape::{self, Class, TOKEN68};
 use crate::token::{beside, prefixed};
 
 /// How many beginnings of a token whose anchor stands inside it are tried.
 const MAX_LEADS: usize = 4;
+/// How far around a token what makes it public is looked for, in bytes.
+const NEAR: usize = 512;
 /// Longest token of a prefixed family, in bytes.
 const MAX_PREFIXED: usize = 16 * 1024;
 
@@ -20,17 +22,25 @@ impl Scanner<'_> {
         let engine = self.engine;
         let family = engine.family(index);
         let bytes = window.bytes;
+        let inside = matches!(family.anchor_at, AnchorAt::Inside { .. });
+        let ahead = match family.anchor_at {
+            AnchorAt::Before { .. } => MAX_ANCHOR + family.lead_length + prefixed::MAX_AFTER,
+            AnchorAt::Prefix | AnchorAt::Inside { .. } => 0,
+        };
+        if window.more && at + ahead > bytes.len() {
+            return Err(NeedMore);
+        }
         let mut from = 0;
         // Of several beginnings the first whose token holds the anchor: two signed URLs may stand in a row.
         for _ in 0..MAX_LEADS {
             let start = prefixed::start_of(family, bytes, at, from);
-            let looked = if family.lead.is_some() { 4 * (at - start.unwrap_or(at.saturating_sub(512))) } else { 0 };
+            let looked = if inside { 4 * (at - start.unwrap_or(at.saturating_sub(512))) } else { family.lead_length };
             self.work -= 256 + looked as i64;
             let Some(start) = start else { return Ok(false) };
             if self.prefixed_from(window, at, start, index)? {
                 return Ok(true);
             }
-            if family.lead.is_none() {
+            if !inside {
                 return Ok(false);
             }
             from = start + 1;
@@ -45,16 +55,18 @@ impl Scanner<'_> {
         let url = matches!(family.decoder, Some(Decoder::AzureSas | Decoder::AwsPresigned));
         // A signed URL may hold another token, seen before its signature is.
         let overlaps = window.base + (start as u64) < self.claimed && !url;
-        if !escape::starts_cleanly(bytes, start) || overlaps {
+        let glued = family.glued_to.as_ref().is_some_and(|text| bytes[..start].ends_with(text.as_bytes()));
+        if overlaps || !glued && !escape::starts_cleanly(bytes, start) {
             return Ok(false);
         }
         let Some(pattern) = family.pattern.as_ref().and_then(|p| p.regex()) else { return Ok(false) };
         let limit = bytes.len().min(start + MAX_PREFIXED);
-        if window.more && limit == bytes.len() && limit - at < beside::AHEAD {
+        if window.more && limit == bytes.len() && limit.saturating_sub(at) < beside::AHEAD {
             return Err(NeedMore);
         }
         let raw = pattern.find(&bytes[start..limit]).map(|m| start + m.end()).filter(|end| *end > at);
-        let stop = raw.unwrap_or_else(|| at + bytes[at..limit].iter().take_while(|b| TOKEN68.has(**b)).count());
+        let run = |from: usize| from + bytes[from..limit].iter().take_while(|b| TOKEN68.has(**b)).count();
+        let stop = raw.unwrap_or_else(|| run(at.max(start)));
         if window.more && stop == bytes.len() {
             return Err(NeedMore);
         }
@@ -81,10 +93,23 @@ impl Scanner<'_> {
                 return Ok(false);
             }
         }
+        // What stands around it is part of what is known of it.
+        if window.more && end + beside::AHEAD > bytes.len() {
+            return Err(NeedMore);
+        }
+        let public = family
+            .public_near
+            .as_ref()
+            .is_some_and(|near| near.is_match(&bytes[start.saturating_sub(NEAR)..bytes.len().min(end + NEAR)]));
         let token = match self.known_token(&text) {
-            Ok(token) => token,
-            Err(key) => match prefixed::prove(family, index, &text, at - start, &mut self.intern) {
-                Some(facts) => {
+            Ok(token) => {
+                self.tokens[token as usize].facts.public &= public;
+                token
+            }
+            Err(key) => match prefixed::prove(family, index, &text, at.saturating_sub(start), &mut self.intern) {
+                Some(mut facts) => {
+                    facts.public = public;
+                    facts.lifetime = beside::lifetime(bytes, start, end, family.role);
                     let fingerprint = Secret::new(text).fingerprint();
                     self.add(key, Token { facts, fingerprint, published: engine.known.token(&fingerprint) })
                 }
