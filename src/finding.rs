@@ -134,7 +134,7 @@ pub struct Related {
 pub struct TokenRecord {
     /// 64 hexadecimal digits, see [`Fingerprint`](crate::secret::Fingerprint).
     pub fingerprint: String,
-    /// `jwt`, `jws`, `jwe`, `jws-json`, `jwe-json`, `opaque` …
+    /// `jwt`, `jws`, `jwe`, `jws-json`, `jwe-json`, `saml`, `opaque` …
     pub kind: &'static str,
     /// JOSE `alg`.
     pub alg: Option<String>,

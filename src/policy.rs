@@ -36,6 +36,8 @@ const DEFAULT_TTL: &[(&str, i64)] = &[
     ("session", 86_400),
     ("pat", 7_776_000), // 90 days
     ("sas", 604_800),   // 7 days
+    ("saml", 300),      // a bearer assertion is delivered at once
+    ("saml-bound", 3_600),
     ("presigned", 604_800),
 ];
 

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::mint::{self, Jwt, dpop_proof, ec_jwk};
 use common::{NOW, Run, finish, finish_with, folder, keybound, put};
 use serde_json::json;
@@ -125,6 +127,12 @@ fn announced(canaries: &mut Canaries, seed: u64) -> Vec<(&'static str, String)> 
     let (sas, signature) = mint::azure_sas(seed, "2026-09-01T00:00:00Z");
     canaries.add("SAS", &signature);
     lines.push(("SAS", format!("https://acme.blob.test/c?{sas}")));
+    // What an assertion says is printed, its signature is not: without that it opens nothing.
+    let saml = mint::Saml::bearer(seed + 4);
+    canaries.add("SAML signature", saml.signature.as_deref().expect("a signature"));
+    let encoded = canaries.keep("SAML response", STANDARD.encode(mint::saml_response(&saml.mint())));
+    lines.push(("SAML", saml.mint()));
+    lines.push(("SAML in base64", format!("SAMLResponse={encoded}")));
     lines
 }
 
@@ -231,6 +239,36 @@ fn in_the_claims_of_a_token() {
     let dir = folder(tokens.iter().enumerate().map(|(n, token)| (format!("{n}.txt"), token)));
     let record = common::scan(dir.path(), &["."]);
     assert!(record.findings.len() > 200, "{}", record.findings.len());
+    check_all_formats(&canaries, dir.path(), &["."]);
+    canaries.assert_unseen();
+}
+
+/// The same for what an assertion says.
+#[test]
+fn in_what_an_assertion_says() {
+    let mut canaries = Canaries::default();
+    let inner: Vec<(&str, String)> =
+        shaped(&mut canaries, 1).into_iter().chain(announced(&mut canaries, 100)).collect();
+    let mut outer = Vec::new();
+    for (number, (_, token)) in inner.iter().enumerate() {
+        // An assertion inside of another is a part of that.
+        let token = &token.replace('&', "&amp;").replace('<', "&lt;");
+        let fresh = || mint::Saml::bearer(500 + number as u64);
+        for text in [token.clone(), format!("urn:acme:{token}:x"), format!("{}{token}", "user ".repeat(43))] {
+            outer.push(mint::Saml { subject: text.clone(), ..fresh() });
+            outer.push(mint::Saml { issuer: text.clone(), ..fresh() });
+            outer.push(mint::Saml { audience: text.clone(), ..fresh() });
+            outer.push(mint::Saml { confirmations: mint::saml_confirmation(&text, &text), ..fresh() });
+        }
+    }
+    outer.iter().for_each(|saml| canaries.add("outer signature", saml.signature.as_deref().expect("a signature")));
+    let texts = outer.iter().flat_map(|saml| {
+        let xml = saml.mint();
+        [STANDARD.encode(mint::saml_response(&xml)), xml]
+    });
+    let dir = folder(texts.enumerate().map(|(n, text)| (format!("{n}.txt"), text)));
+    let record = common::scan(dir.path(), &["."]);
+    assert!(record.findings.len() >= outer.len(), "{} of {}", record.findings.len(), outer.len());
     check_all_formats(&canaries, dir.path(), &["."]);
     canaries.assert_unseen();
 }

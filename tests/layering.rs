@@ -37,7 +37,7 @@ const OUTSIDE_WORDS: &[&str] = &[
     "Timestamp::now",
     "Zoned::now",
     "SystemTime",
-    "Instant",
+    "Instant::now",
     "std::process",
     "println!",
 ];

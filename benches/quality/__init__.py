@@ -4,6 +4,7 @@ Run it with `python3 benches/quality`, or `python3 -m benches.quality` from the 
 
     mint.py      makes synthetic tokens, each with the judgement it must get
     issuers.py   the tokens of particular issuers: JWT profiles and prefixed families
+    saml.py      SAML assertions, the messages they travel in, and what is like them and none
     carriers.py  the logs, sources and messages that the tokens are planted in
     decoys.py    what looks like a token and is none
     planting.py  writes the files and remembers what stands where

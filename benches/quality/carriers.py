@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from quality.mint import HOUR, NOW, dpop_proof, general_jwts, id_token
 from quality.issuers import issuer_jwts, k8s_legacy, prefixed, signed_urls
+from quality.saml import FIELD, saml_tokens
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -193,6 +194,32 @@ CARRIERS = (
     ), home=True),
     Carrier("amz header", "logs/aws.log", ("X-Amz-Security-Token: ‹token›", "x-amz-security-token:‹token›"), home=True),
     Carrier("authorization raw", "logs/admin.log", ("‹time› authorization: ‹token› GET /api/v1/users",), home=True),
+    Carrier("saml post", "captures/sso.http", (
+        f"POST /saml/acs HTTP/1.1\nHost: sp.example.com\n\n{FIELD}=‹token|query›&RelayState=‹hex›\n",
+    ), home=True),
+    Carrier("saml redirect", "logs/sso-access.log", (
+        f'‹ip› - - [15/Jun/2026:11:‹nn›:‹nn› +0000] "GET /acs?{FIELD}=‹token|query›&RelayState=‹hex› HTTP/1.1" 302 0',
+    ), home=True),
+    Carrier("saml form", "captures/sso.html", (
+        f'<form method="post" action="https://sp.example.com/acs"><input type="hidden" name="{FIELD}" value="‹token›"/></form>',
+        f'<form method="post">\n<INPUT TYPE="hidden" NAME="{FIELD}"\n VALUE="‹token|html wrapped›">\n</form>',
+    ), home=True),
+    Carrier("saml har", "captures/sso.har", (
+        f'{{"params":[{{"name":"RelayState","value":"‹hex›"}},{{"name":"{FIELD}","value":"‹token|query›"}}]}}',
+    ), home=True, between=",\n"),
+    Carrier("saml json", "captures/sso.jsonl", (f'{{"n":‹n›,"{FIELD}":"‹token|slashes›"}}',), home=True),
+    Carrier("saml grant", "captures/saml-grants.txt", (
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Asaml2-bearer&assertion=‹token›&client_id=shop",
+        "assertion=‹token›&grant_type=urn:ietf:params:oauth:grant-type:saml2-bearer",
+    ), home=True),
+    Carrier("saml soap", "captures/trust.xml", (
+        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>\n‹token›\n</s:Body></s:Envelope>',
+    ), home=True),
+    Carrier("saml log", "logs/sso.log", ("‹time› DEBUG sso received ‹token› from ‹ip›",), home=True),
+    Carrier("saml json string", "logs/sso.jsonl", (
+        '{"level":"debug","msg":"assertion ‹token|json›","n":‹n›}', '{"xml":"‹token|json html›"}',
+    ), home=True),
+    Carrier("saml page", "captures/debug.html", ("<pre>‹token|html text›</pre>",), home=True),
     Carrier("web address", "ops/notify.sh", ("curl -d @message https://‹token›", "WEBHOOK=https://‹token›"), home=True),
     Carrier("web address query", "logs/downloads.log", (
         "‹time› GET https://shop.example.com/exports/‹n›.csv?‹token› 200",
@@ -224,7 +251,7 @@ def plant_tokens(mint, planted):
     fields = Fields(mint)
     waiting = {carrier.name: [] for carrier in CARRIERS}
     shaped = list(general_jwts(mint)) + list(issuer_jwts(mint)) + [k8s_legacy(mint) for _ in range(3)]
-    shaped += list(prefixed(mint)) + list(signed_urls(mint))
+    shaped += list(prefixed(mint)) + list(signed_urls(mint)) + list(saml_tokens(mint))
     opaque = [mint.opaque() for _ in range(45)]
 
     general = [carrier for carrier in CARRIERS if not carrier.home]

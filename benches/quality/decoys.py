@@ -8,6 +8,7 @@ import string
 import zlib
 
 from quality.mint import BASE36, BASE62, HOUR, NOW, b64u, base_n, compact
+from quality.saml import saml_decoys
 
 JOSE_START = "ey" "J"
 
@@ -43,6 +44,9 @@ def plant_decoys(mint, planted):
         with planted.file(path) as file:
             for line in lines:
                 file.decoy(label, line)
+    for number, (label, text) in enumerate(saml_decoys(mint)):
+        with planted.file(f"captures/saml-{number}.txt") as file:
+            file.decoy(label, text)
     for number in range(4):
         with planted.file(f"certs/server-{number}.pem") as file:
             file.decoy("certificate", _certificate(mint))

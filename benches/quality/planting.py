@@ -1,5 +1,7 @@
 """Writes the files of the labelled set and remembers what stands where."""
 
+import html
+import json
 import re
 import urllib.parse
 from array import array
@@ -20,6 +22,11 @@ ENCODINGS = {
     "percent": lambda text: _dots(urllib.parse.quote(text, safe="-._~"), "%2E"),
     "unicode": lambda text: _dots(text, "\\u002e").replace("/", "\\/"),
     "html": lambda text: _dots(text, "&#46;"),
+    "html text": html.escape,
+    "html wrapped": lambda text: "&#10;".join(text[at:at + 76] for at in range(0, len(text), 76)),
+    "json": lambda text: json.dumps(text)[1:-1],
+    "json html": lambda text: json.dumps(text)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e"),
+    "slashes": lambda text: text.replace("/", "\\/"),
 }
 
 _MARK = re.compile("‹([^›]+)›")

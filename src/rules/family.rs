@@ -126,6 +126,15 @@ pub enum Form {
     Jwe,
 }
 
+/// Which assertions belong to a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SamlForm {
+    /// Those that can be read.
+    Plain,
+    /// Encrypted ones.
+    Encrypted,
+}
+
 /// What a JWS holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payload {
@@ -265,6 +274,8 @@ pub struct Family {
     pub uuid: bool,
     /// Which JOSE objects belong to it.
     pub jose: Option<JoseMatch>,
+    /// Which SAML assertions belong to it.
+    pub saml: Option<SamlForm>,
     /// Order among JOSE families, high first.
     pub rank: i32,
     /// What it can be bound to.
@@ -296,6 +307,7 @@ impl Family {
                 _ => Expiry::Issuer,
             },
             (None, Some(place)) => Expiry::InToken(place),
+            (None, None) if self.saml == Some(SamlForm::Plain) => Expiry::InToken("`NotOnOrAfter`"),
             (None, None) if !self.names.is_empty() => Expiry::Beside,
             (None, None) => Expiry::Issuer,
         }
@@ -355,11 +367,12 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         names.push(name);
     }
     let has_pattern = !anchors.is_empty() && pattern.is_some();
+    let saml = f.word("saml", &[("plain", SamlForm::Plain), ("encrypted", SamlForm::Encrypted)])?;
     if names.iter().any(|name| name == "*") && pattern.is_none() {
         return f.error(node, "every name (`*`) needs a `pattern` for the value");
     }
-    if jose.is_none() && names.is_empty() && !has_pattern {
-        return f.error(node, format!("`{slug}` needs `jose`, `names`, or both `anchors` and `pattern`"));
+    if jose.is_none() && saml.is_none() && names.is_empty() && !has_pattern {
+        return f.error(node, format!("`{slug}` needs `jose`, `saml`, `names`, or both `anchors` and `pattern`"));
     }
     let lead = f.regex("lead")?.map(str::to_owned);
     let lead_length = lead.as_deref().and_then(lengths).map_or(super::MAX_LEAD, |range| *range.end());
@@ -478,6 +491,7 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         slug,
         anchors,
         jose,
+        saml,
     };
     f.done()?;
     Ok(family)

@@ -16,7 +16,7 @@ pub use check::Check;
 pub use decoder::Decoder;
 pub use family::{
     AnchorAt, Bindable, Checksum, Expiry, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload, Predicates,
-    Reach, Role,
+    Reach, Role, SamlForm,
 };
 pub use page::Page;
 pub use reader::RuleError;

@@ -15,7 +15,7 @@ use crate::syntax::json::{self, Value};
 /// Texts from claims are kept to this many bytes.
 const MAX_TEXT: usize = 256;
 /// Audiences beyond this many are counted as a fault and not kept.
-const MAX_AUDIENCES: usize = 4;
+pub(super) const MAX_AUDIENCES: usize = 4;
 
 /// A decoded protected header.
 #[derive(Debug)]
@@ -357,7 +357,8 @@ fn reaches_far(claims: &Value<'_>) -> bool {
     })
 }
 
-fn is_broad(scope: &str) -> bool {
+/// Whether a scope, role or group of that name reaches far.
+pub(super) fn is_broad(scope: &str) -> bool {
     let scope = scope.trim().to_ascii_lowercase();
     let last = scope.rsplit('/').next().unwrap_or(&scope);
     matches!(last, "*" | "*:*" | "root" | "cluster-admin" | "global administrator" | "service_role" | "cloud-platform")
@@ -392,7 +393,7 @@ fn is_canonical(htu: &str) -> bool {
         && !host.ends_with(default_port)
 }
 
-/// A text as it is kept: of a long one the beginning, without the word that would be cut.
+/// As much of a text as is kept; a token in it is cut off whole.
 pub(super) fn cut(text: &str) -> &str {
     if text.len() <= MAX_TEXT {
         return text;

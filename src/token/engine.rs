@@ -5,8 +5,8 @@ use super::claims::Classifier;
 use super::known::Known;
 use super::names::{self, Names};
 use super::prefilter::Prefilter;
-use super::{jose, jose_json, prefixed};
-use crate::rules::{Catalogue, Family};
+use super::{jose, jose_json, prefixed, saml};
+use crate::rules::{Catalogue, Family, SamlForm};
 
 /// Everything that is fixed for a scan: families, anchors, known examples. Shared by all threads.
 #[derive(Debug)]
@@ -18,6 +18,9 @@ pub struct Engine {
     pub(super) classifier: Classifier,
     pub(super) names: Names,
     pub(super) known: Known,
+    /// The families of SAML assertions, and of encrypted ones.
+    pub(super) saml_plain: Option<u16>,
+    pub(super) saml_encrypted: Option<u16>,
 }
 
 /// What looks at the hits of an anchor.
@@ -26,7 +29,21 @@ pub(super) enum Route {
     Jose,
     JoseJson,
     Name,
+    Saml(Announced),
     Families(Vec<u16>),
+}
+
+/// How a SAML assertion is announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Announced {
+    /// By a SAML name in its XML.
+    Text,
+    /// By the name of the field that carries it.
+    Name,
+    /// By the OAuth grant type beside the field that carries it.
+    Grant,
+    /// By what it begins with in base64.
+    Base64,
 }
 
 impl Engine {
@@ -41,6 +58,14 @@ impl Engine {
         jose::ANCHORS.iter().for_each(|a| add(a, false, Route::Jose));
         jose_json::ANCHORS.iter().for_each(|a| add(a, false, Route::JoseJson));
         names::ANCHORS.iter().for_each(|a| add(a, true, Route::Name));
+        for (anchors, announced) in [
+            (saml::TEXT_ANCHORS, Announced::Text),
+            (saml::NAME_ANCHORS, Announced::Name),
+            (saml::GRANT_ANCHORS, Announced::Grant),
+            (saml::BASE64_ANCHORS, Announced::Base64),
+        ] {
+            anchors.iter().for_each(|a| add(a, false, Route::Saml(announced)));
+        }
         let mut by_anchor: Vec<((&str, bool), Vec<u16>)> = Vec::new();
         for (index, family) in catalogue.families.iter().enumerate() {
             for anchor in &family.anchors {
@@ -56,7 +81,10 @@ impl Engine {
         }
         let prefilter = Prefilter::new(literals.iter().map(|(text, any_case)| (text.as_bytes(), *any_case)));
         let (classifier, names) = (Classifier::new(&catalogue), Names::new(&catalogue));
-        Self { catalogue, prefilter, routes, classifier, names, known: Known::embedded() }
+        let saml = |form| catalogue.families.iter().position(|f| f.saml == Some(form)).map(|index| index as u16);
+        let (saml_plain, saml_encrypted) = (saml(SamlForm::Plain), saml(SamlForm::Encrypted));
+        let known = Known::embedded();
+        Self { catalogue, prefilter, routes, classifier, names, known, saml_plain, saml_encrypted }
     }
 
     /// The family of that index.

@@ -23,6 +23,10 @@ pub enum Kind {
     SignedUrl,
     /// A macaroon.
     Macaroon,
+    /// A SAML assertion.
+    Saml,
+    /// A SAML assertion that only its audience can read.
+    SamlEncrypted,
     /// A biscuit.
     Biscuit,
     /// A PASETO.
@@ -41,21 +45,25 @@ impl Kind {
             Self::Opaque => "opaque",
             Self::SignedUrl => "signed-url",
             Self::Macaroon => "macaroon",
+            Self::Saml | Self::SamlEncrypted => "saml",
             Self::Biscuit => "biscuit",
             Self::Paseto => "paseto",
         }
     }
 
-    /// A JOSE object.
-    pub const fn is_jose(self) -> bool {
+    /// Whether the gravest fault names the finding, as of JOSE objects and assertions; a token of another kind is named by
+    /// its family.
+    pub const fn named_by_fault(self) -> bool {
         match self {
-            Self::Jwt | Self::Jws | Self::Jwe | Self::JwsJson | Self::JweJson => true,
+            Self::Jwt | Self::Jws | Self::Jwe | Self::JwsJson | Self::JweJson | Self::Saml | Self::SamlEncrypted => {
+                true
+            }
             Self::Opaque | Self::SignedUrl | Self::Macaroon | Self::Biscuit | Self::Paseto => false,
         }
     }
 }
 
-/// How the token is bound to a key (RFC 7800, RFC 8705 section 3.1, RFC 9449 section 6.1).
+/// How the token is bound to a key (RFC 7800, RFC 8705 section 3.1, RFC 9449 section 6.1, SAML profiles 2.0 section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Binding {
     /// Not at all.
@@ -64,7 +72,8 @@ pub enum Binding {
     X5tS256,
     /// To a DPoP key.
     Jkt,
-    /// To a public key in the token.
+    /// To a public key in the token: a JWK in `cnf`, or a certificate or key in the `ds:KeyInfo` of a holder-of-key
+    /// assertion.
     Jwk,
     /// To a key named by id only.
     Kid,
@@ -132,12 +141,12 @@ impl Time {
     }
 }
 
-/// How the third segment looks.
+/// How the third segment of a JWS looks, or the signature of an assertion or of the message it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signature {
     /// As long as the algorithm says.
     Fits,
-    /// Unsecured (`alg` none).
+    /// Unsecured (`alg` none, an assertion without a signature).
     Unsecured,
     /// Missing, masked or of a wrong length: nobody accepts the token as it stands.
     Broken,
@@ -152,25 +161,25 @@ pub struct Facts {
     pub kind: Kind,
     /// Index of the family in the catalogue.
     pub family: u16,
-    /// JOSE `alg`.
+    /// JOSE `alg`, or what names the algorithm of an XML signature.
     pub alg: Option<Arc<str>>,
     /// JOSE `typ`.
     pub typ: Option<Arc<str>>,
-    /// `iss`, or the host that a URL names.
+    /// `iss`, `Issuer`, or the host that a URL names.
     pub issuer: Option<Arc<str>>,
     /// `aud`; long lists are cut.
     pub audience: Option<Arc<[Arc<str>]>>,
-    /// `sub`.
+    /// `sub`, or the `NameID` of an assertion.
     pub subject: Option<Box<str>>,
     /// `client_id` or `azp`.
     pub client: Option<Arc<str>>,
     /// How it is bound.
     pub binding: Binding,
-    /// `iat`.
+    /// `iat`, `IssueInstant`.
     pub issued: Time,
-    /// `nbf`.
+    /// `nbf`, `NotBefore`.
     pub not_before: Time,
-    /// `exp`.
+    /// `exp`, `NotOnOrAfter`.
     pub expires: Time,
     /// Lifetime in seconds that stood beside an opaque token (`expires_in`).
     pub lifetime: Option<i64>,
@@ -220,5 +229,7 @@ impl Facts {
         self.lifetime = self.lifetime.max(other.lifetime);
         self.harmless &= other.harmless;
         self.public &= other.public;
+        // An assertion may be signed by the message around it at one place and stand alone at another.
+        self.signature = self.signature.min(other.signature);
     }
 }

@@ -41,9 +41,13 @@ faults! {
     MayActBroad = "delegation-may-act-broad",
     BearerWithCnf = "token-bearer-with-cnf",
     NoExp = "jwt-no-exp",
+    SamlSenderVouches = "saml-sender-vouches",
+    SamlHokWithoutKey = "saml-hok-without-key",
+    SamlNoExpiry = "saml-no-expiry",
     ExpFar = "jwt-exp-far",
     // medium
     Unbound = "jwt-unbound",
+    SamlBearer = "saml-bearer",
     CnfMultiple = "jwt-cnf-multiple",
     CnfSha1 = "jwt-cnf-sha1",
     CnfJku = "jwt-cnf-jku",
@@ -59,6 +63,9 @@ faults! {
     NestedToken = "jwt-nested-token",
     AlgDeprecated = "jwt-alg-deprecated",
     NoAud = "jwt-no-aud",
+    SamlLong = "saml-long-validity",
+    SamlNoAudience = "saml-no-audience",
+    SamlUnsigned = "saml-unsigned",
     DpopMissingClaim = "dpop-missing-claim",
     // low
     TtlLong = "jwt-ttl-long",

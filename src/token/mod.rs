@@ -23,5 +23,6 @@ pub mod prefilter;
 mod prefixed;
 pub mod proof;
 pub mod redact;
+pub mod saml;
 pub mod scanner;
 pub mod weak_secret;

@@ -247,3 +247,83 @@ pub(crate) fn dpop_proof(jwk: Value) -> Jwt {
         })),
     }
 }
+
+/// A SAML 2.0 assertion, five minutes long, issued a minute ago. Change it with `replace`.
+#[derive(Debug, Clone)]
+pub(crate) struct Saml {
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) audience: String,
+    pub(crate) issued: i64,
+    pub(crate) until: Option<i64>,
+    /// `SubjectConfirmation` elements.
+    pub(crate) confirmations: String,
+    /// The value of its own signature.
+    pub(crate) signature: Option<String>,
+}
+
+impl Saml {
+    pub(crate) fn bearer(seed: u64) -> Self {
+        Self {
+            issuer: "https://idp.acme.test".to_owned(),
+            subject: format!("user-{seed}@acme.test"),
+            audience: "https://sp.acme.test".to_owned(),
+            issued: NOW_SECONDS - 60,
+            until: Some(NOW_SECONDS + 240),
+            confirmations: saml_confirmation("bearer", ""),
+            signature: Some(STANDARD.encode(Chance::new(seed).bytes(96))),
+        }
+    }
+
+    /// The element.
+    pub(crate) fn mint(&self) -> String {
+        let names = ["urn:oasis:names:tc:", "SAML"].concat();
+        let until = self.until.map(|until| format!(" NotOnOrAfter=\"{}\"", instant(until))).unwrap_or_default();
+        let signature = self.signature.as_ref().map(|value| saml_signature(value)).unwrap_or_default();
+        let audience = match &*self.audience {
+            "" => String::new(),
+            audience => format!(
+                "<saml:AudienceRestriction><saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction>"
+            ),
+        };
+        let issued = instant(self.issued);
+        format!(
+            "<saml:Assertion xmlns:saml=\"{names}:2.0:assertion\" ID=\"_1\" Version=\"2.0\" IssueInstant=\"{issued}\">\
+             <saml:Issuer>{}</saml:Issuer>{signature}<saml:Subject><saml:NameID>{}</saml:NameID>{}</saml:Subject>\
+             <saml:Conditions NotBefore=\"{issued}\"{until}>{audience}</saml:Conditions></saml:Assertion>",
+            self.issuer, self.subject, self.confirmations
+        )
+    }
+}
+
+/// A `SubjectConfirmation`; `key` is what its `ds:KeyInfo` holds, none where it is empty.
+pub(crate) fn saml_confirmation(method: &str, key: &str) -> String {
+    let names = ["urn:oasis:names:tc:", "SAML"].concat();
+    let key = match key {
+        "" => String::new(),
+        key => format!("<ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\">{key}</ds:KeyInfo>"),
+    };
+    format!(
+        "<saml:SubjectConfirmation Method=\"{names}:2.0:cm:{method}\"><saml:SubjectConfirmationData>{key}</saml:SubjectConfirmationData></saml:SubjectConfirmation>"
+    )
+}
+
+/// A `ds:Signature` with that value.
+pub(crate) fn saml_signature(value: &str) -> String {
+    format!(
+        "<ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><ds:SignedInfo><ds:SignatureMethod Algorithm=\"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256\"/></ds:SignedInfo><ds:SignatureValue>{value}</ds:SignatureValue></ds:Signature>"
+    )
+}
+
+/// A response around elements.
+pub(crate) fn saml_response(elements: &str) -> String {
+    let names = ["urn:oasis:names:tc:", "SAML"].concat();
+    format!(
+        "<samlp:Response xmlns:samlp=\"{names}:2.0:protocol\" xmlns:saml=\"{names}:2.0:assertion\" ID=\"_r\" Version=\"2.0\"><samlp:Status><samlp:StatusCode Value=\"{names}:2.0:status:Success\"/></samlp:Status>{elements}</samlp:Response>"
+    )
+}
+
+/// `xs:dateTime`.
+pub(crate) fn instant(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).expect("a time").to_string()
+}

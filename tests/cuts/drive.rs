@@ -193,8 +193,31 @@ fn jwt(chance: &mut Chance) -> String {
     jws(chance, r#"{"typ":"at+jwt","alg":"ES256","kid":"k1"}"#, &claims)
 }
 
+/// A SAML assertion; in a response where that is wanted, and encrypted.
+fn saml(chance: &mut Chance, response: bool, encrypted: bool) -> String {
+    let names = ["urn:oasis:names:tc:", "SAML"].concat();
+    let id = chance.next() % 100_000;
+    let signature = STANDARD.encode(chance.bytes(64));
+    let assertion = match encrypted {
+        true => format!(
+            "<s:EncryptedAssertion><x:Cipher Type=\"a\"><x:CipherValue>{signature}</x:CipherValue></x:Cipher></s:EncryptedAssertion>"
+        ),
+        false => format!(
+            "<s:Assertion xmlns:s=\"{names}:2.0:assertion\" ID=\"_{id}\" Version=\"2.0\" IssueInstant=\"2026-03-01T12:00:00Z\">\n\
+             <s:Issuer>https://idp.example.com</s:Issuer><d:Signature><d:SignatureValue>{signature}</d:SignatureValue></d:Signature>\
+             <s:Subject><s:NameID>user-{id}</s:NameID><s:SubjectConfirmation Method=\"{names}:2.0:cm:bearer\"/></s:Subject></s:Assertion>"
+        ),
+    };
+    match response {
+        true => format!(
+            "<p:Response xmlns:p=\"{names}:2.0:protocol\" xmlns:s=\"{names}:2.0:assertion\"><p:StatusCode Value=\"{names}:2.0:status:Success\"/>{assertion}</p:Response>"
+        ),
+        false => assertion,
+    }
+}
+
 /// How many kinds of pieces there are.
-pub const KINDS: u8 = 36;
+pub const KINDS: u8 = 40;
 
 /// A piece of text: a token in some dress, a separator, filler. Put together at run time, so that no source holds a
 /// token.
@@ -281,6 +304,17 @@ pub fn piece(kind: u8, seed: u64) -> Vec<u8> {
             chance.text(BASE62, 22)
         )
         .into_bytes(),
+        36 => saml(chance, small < 2, false).into_bytes(),
+        37 => saml(chance, true, true).into_bytes(),
+        38 => {
+            let xml = saml(chance, true, small == 0);
+            let encoded = STANDARD.encode(xml).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+            format!("{}={encoded}&RelayState=x", ["SAML", "Response"].concat()).into_bytes()
+        }
+        39 => {
+            let xml = saml(chance, small < 2, false).replace('"', "\\\"").replace('\n', "\\n");
+            format!("{{\"xml\":\"{xml}\"}}").into_bytes()
+        }
         _ => format!("{}{}\",\"token_type\":\"Bearer\",\"expires_in\":86400}}", [r#"{"access_tok"#, r#"en":""#].concat(), chance.text(BASE62, 32)).into_bytes(),
     }
 }

@@ -11,6 +11,7 @@ pub use self::words::{rfc3339, span};
 use super::carrier::Carrier;
 use super::facts::{Binding, Facts, Kind, Signature, Time};
 use super::fault::{Fault, Faults};
+use super::saml::words as saml;
 use crate::finding::{Confidence, Severity};
 use crate::policy::Policy;
 use crate::rules::{Bindable, Catalogue, Family, Reach, Role};
@@ -140,7 +141,11 @@ pub fn judge(
     };
     Some(Verdict {
         severity: w.severity,
-        confidence: if facts.signature == Signature::Broken { Confidence::Low } else { facts.confidence },
+        confidence: match facts.signature {
+            Signature::Broken => Confidence::Low,
+            _ if saml::is_unsigned(facts) => Confidence::Medium,
+            _ => facts.confidence,
+        },
         message: view.message(),
         because: view.because(case),
         fix: view.fix(catalogue, w.rule, w.usable),
@@ -189,7 +194,7 @@ fn weigh<'a>(case: &Case<'_>, catalogue: &'a Catalogue, policy: &Policy, now: i6
     }
     // Of a JOSE object the gravest fault names the finding; a family with a shape of its own names itself.
     let broken = facts.signature == Signature::Broken && faults.contains(Fault::MalformedSignature);
-    let names_itself = !broken && !facts.kind.is_jose() && !faults.contains(Fault::RefreshExposed);
+    let names_itself = !broken && !facts.kind.named_by_fault() && !faults.contains(Fault::RefreshExposed);
     let rule = if broken {
         Fault::MalformedSignature.slug()
     } else if names_itself {
@@ -246,7 +251,7 @@ fn state(facts: &Facts, family: &Family, policy: &Policy, now: i64) -> State {
                 }
                 _ => State::Unknown,
             },
-            (Kind::Jwt | Kind::JwsJson, _) => State::NeverExpires,
+            (Kind::Jwt | Kind::JwsJson | Kind::Saml, _) => State::NeverExpires,
             // Of a signed one all claims are seen, of an encrypted one none.
             (Kind::Paseto, _) if facts.binding != Binding::Unknown => State::NeverExpires,
             _ => State::Unknown,
@@ -265,6 +270,7 @@ fn ttl(facts: &Facts) -> Option<i64> {
 fn limit(facts: &Facts, family: &Family, policy: &Policy) -> Option<i64> {
     match family.policy.as_str() {
         "access" if facts.binding.effective() => policy.ttl("access-bound"),
+        "saml" if facts.binding.effective() => policy.ttl("saml-bound"),
         kind => policy.ttl(kind),
     }
 }
@@ -286,6 +292,7 @@ fn timed_faults(
             faults.insert_if(ttl.is_some_and(|ttl| ttl > 300), Fault::DpopLifetime);
         }
         Kind::SignedUrl => faults.insert_if(long, Fault::SasLong),
+        Kind::Saml => faults.insert_if(long, Fault::SamlLong),
         Kind::Jwt | Kind::JwsJson => faults.insert_if(long, Fault::TtlLong),
         _ => faults.insert_if(long, Fault::TokenTtlLong),
     }
@@ -294,7 +301,9 @@ fn timed_faults(
     let far = exp.is_some_and(|exp| exp > now.saturating_add(YEAR));
     faults.insert_if(far && matches!(facts.kind, Kind::Jwt | Kind::JwsJson), Fault::ExpFar);
     let ahead = |time: Time| time.seconds().is_some_and(|t| t > now.saturating_add(60));
-    faults.insert_if(ahead(facts.issued) || ahead(facts.not_before), Fault::IatFuture);
+    let ahead = ahead(facts.issued) || ahead(facts.not_before);
+    faults.insert_if(ahead && facts.kind != Kind::Saml, Fault::IatFuture);
+    faults.insert_if(saml::is_unsigned(facts), Fault::SamlUnsigned);
 }
 
 fn portable(facts: &Facts, family: &Family, faults: Faults) -> Portable {
@@ -306,7 +315,7 @@ fn portable(facts: &Facts, family: &Family, faults: Faults) -> Portable {
         Binding::X5tS256 | Binding::Jkt | Binding::Jwk => Portable::No,
         Binding::Kid | Binding::Jku | Binding::Jwe => Portable::Presumed,
         Binding::Unknown => match (facts.kind, family.bindable) {
-            (Kind::Jwe | Kind::JweJson | Kind::Paseto, _) => Portable::Presumed,
+            (Kind::Jwe | Kind::JweJson | Kind::Paseto | Kind::Saml | Kind::SamlEncrypted, _) => Portable::Presumed,
             (_, Bindable::None | Bindable::Network) => Portable::Yes,
             _ => Portable::Presumed,
         },
@@ -340,8 +349,8 @@ fn severity(
         return Severity::Info;
     }
     if state == State::Expired && !faults.contains(Fault::ExpUnitMs) {
-        let process =
-            faults.contains(Fault::TtlLong) || faults.contains(Fault::TokenTtlLong) || faults.contains(Fault::SasLong);
+        let process = [Fault::TtlLong, Fault::TokenTtlLong, Fault::SasLong, Fault::SamlLong];
+        let process = process.into_iter().any(|fault| faults.contains(fault));
         let lasting =
             family.role == Role::Refresh || faults.contains(Fault::AlgWeakSecret) || faults.contains(Fault::AlgNone);
         return if lasting || (process && portable != Portable::No) { Severity::Low } else { Severity::Info };
@@ -350,19 +359,26 @@ fn severity(
         return Severity::Low;
     }
     let hours = left.map_or(i64::MAX, |left| left / 3_600);
+    let lasting = [Fault::TtlLong, Fault::NoExp, Fault::SamlLong, Fault::SamlNoExpiry];
+    let lasts = lasting.into_iter().any(|fault| faults.contains(fault));
     let found = match portable {
         Portable::Yes if reach == Reach::Privileged => Severity::Critical,
         Portable::Yes if hours >= 1 => Severity::High,
         Portable::Yes => Severity::Medium,
         // Never graver than the same token unbound would be.
-        Portable::Presumed if hours >= 1 && facts.confidence == Confidence::High && facts.kind != Kind::Jwe => {
+        Portable::Presumed
+            if hours >= 1
+                && facts.confidence == Confidence::High
+                && !matches!(facts.kind, Kind::Jwe | Kind::SamlEncrypted) =>
+        {
             Severity::High
         }
         Portable::Presumed => Severity::Medium,
         Portable::No if reach == Reach::Privileged && hours >= 24 => Severity::Low,
-        Portable::No if faults.contains(Fault::TtlLong) || faults.contains(Fault::NoExp) => Severity::Low,
+        Portable::No if lasts => Severity::Low,
         Portable::No => Severity::Info,
     };
+    let found = if saml::is_unsigned(facts) { found.lowered() } else { found };
     if faults.contains(Fault::BearerWithCnf) { found.max(Severity::Medium) } else { found }
 }
 

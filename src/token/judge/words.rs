@@ -5,6 +5,7 @@ use crate::finding::Confidence;
 use crate::rules::{Bindable, Catalogue, Family, Reach, Role};
 use crate::token::facts::{Binding, Facts, Kind, Signature, Time};
 use crate::token::fault::{Fault, Faults};
+use crate::token::saml::words as saml;
 
 /// What there is to say about a token once it is weighed.
 pub(super) struct View<'a> {
@@ -26,7 +27,7 @@ impl View<'_> {
     }
 
     fn is_jose(&self) -> bool {
-        self.facts.kind.is_jose()
+        self.facts.kind.named_by_fault()
     }
 
     /// "act as alice at https://api.example.com"
@@ -128,11 +129,24 @@ impl View<'_> {
                     Role::Key => "sign in with it".to_owned(),
                     _ => "use it".to_owned(),
                 };
-                format!("Anyone holding this {title} can {deed} {}.", self.until())
+                let until = self.until();
+                match facts.kind {
+                    Kind::Saml if saml::is_vouched(self.faults) => format!(
+                        "Nothing binds this {title} to its subject: any sender that is trusted to vouch can {deed} {until}."
+                    ),
+                    _ if saml::is_unsigned(facts) => format!(
+                        "Where signatures are not checked, anyone holding this unsigned {title} can {deed} {until}."
+                    ),
+                    _ => format!("Anyone holding this {title} can {deed} {until}."),
+                }
             }
-            Portable::Presumed if matches!(facts.kind, Kind::Jwe | Kind::JweJson | Kind::Paseto) => format!(
-                "Whoever holds this {title} can present it as it stands; whom it speaks for, for how long and whether it is bound can't be seen from outside."
-            ),
+            Portable::Presumed
+                if matches!(facts.kind, Kind::Jwe | Kind::JweJson | Kind::Paseto | Kind::SamlEncrypted) =>
+            {
+                format!(
+                    "Whoever holds this {title} can present it as it stands; whom it speaks for, for how long and whether it is bound can't be seen from outside."
+                )
+            }
             Portable::Presumed => {
                 format!(
                     "Anyone holding this {title} can probably {} {}; nothing shows that it is bound to a key.",
@@ -158,7 +172,13 @@ impl View<'_> {
         let mut say = |text: String| because.push(text);
         if facts.signature == Signature::Broken {
             let alg = facts.alg.as_deref().unwrap_or_default();
-            say(format!("the third segment is no {} signature", self.text(alg)));
+            say(match facts.kind {
+                Kind::Saml => "its signature value is no signature".to_owned(),
+                _ => format!("the third segment is no {} signature", self.text(alg)),
+            });
+        }
+        if matches!(facts.kind, Kind::Saml | Kind::SamlEncrypted) {
+            saml::because(facts, self.faults).into_iter().for_each(|text| say(text.to_owned()));
         }
         let hidden = matches!(facts.kind, Kind::Jwe | Kind::JweJson)
             || facts.kind == Kind::Paseto && facts.binding == Binding::Unknown;
@@ -220,6 +240,7 @@ impl View<'_> {
             _ => {}
         }
         match self.state {
+            State::NeverExpires if facts.kind == Kind::Saml => say("no NotOnOrAfter".to_owned()),
             State::NeverExpires if facts.expires == Time::Never => say("issued without an expiry".to_owned()),
             State::NeverExpires => say("no exp claim".to_owned()),
             State::Expired => {
@@ -230,7 +251,7 @@ impl View<'_> {
             State::Live | State::Unknown => {}
         }
         if facts.expires == Time::Malformed {
-            say("exp is no time".to_owned());
+            say("its expiry is no time".to_owned());
         }
         if self.faults.contains(Fault::ExpUnitMs) {
             say("a time is in milliseconds: a verifier that reads seconds sees the year 50000".to_owned());
@@ -275,6 +296,10 @@ impl View<'_> {
             return "Take it out of here, and make sure that the key it is bound to is safe.".to_owned();
         }
         match catalogue.check(rule).map(|check| check.first_fix()) {
+            Some(_) if self.facts.kind == Kind::Saml && rule == Fault::InUrl.slug() => {
+                format!("{} Use the POST binding, which keeps it out of URLs.", self.family.first_fix())
+            }
+            Some(page) if self.facts.kind == Kind::Saml => format!("{} {page}", self.family.first_fix()),
             Some(page) if self.is_jose() => format!("Revoke it and take it out of here. {page}"),
             _ => self.family.first_fix(),
         }

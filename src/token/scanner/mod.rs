@@ -7,6 +7,7 @@
 
 mod compact;
 mod named;
+mod saml;
 mod shaped;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use self::compact::{HeaderRun, KeyGroup, Samples};
+use self::saml::Progress;
 use super::beside;
 use super::carrier::{self, Carrier};
 use super::claims::Header;
@@ -110,6 +112,7 @@ pub struct Scanner<'e> {
     /// The last hit that was dealt with.
     processed: Option<(u64, u16)>,
     run: HeaderRun,
+    saml: Progress,
 }
 
 /// A hit could not be decided with the bytes at hand.
@@ -138,6 +141,7 @@ impl<'e> Scanner<'e> {
             claimed: 0,
             processed: None,
             run: HeaderRun::default(),
+            saml: Progress::default(),
         }
     }
 
@@ -153,6 +157,7 @@ impl<'e> Scanner<'e> {
         self.claimed = 0;
         self.processed = None;
         self.run = HeaderRun::default();
+        self.saml = Progress::default();
     }
 
     /// Forgets tokens and places within a unit, so that they can be handed on before there are too many.
@@ -200,7 +205,7 @@ impl<'e> Scanner<'e> {
         // What costs no more than the token is long is always looked at.
         let cheap = |route: &Route| match route {
             Route::Jose => true,
-            Route::JoseJson | Route::Name => false,
+            Route::JoseJson | Route::Name | Route::Saml(_) => false,
             Route::Families(families) => families.iter().all(|f| engine.family(*f).anchor_at == AnchorAt::Prefix),
         };
         if self.work < 0 && !cheap(route) {
@@ -212,6 +217,7 @@ impl<'e> Scanner<'e> {
             _ if window.base + (hit.at as u64) < self.claimed => Ok(()),
             Route::Jose => self.compact(window, hit.at),
             Route::JoseJson => self.json(window, hit.at),
+            Route::Saml(announced) => self.saml(window, hit.at, *announced),
             Route::Families(families) => {
                 for &family in families {
                     if self.prefixed(window, hit.at, family)? {
