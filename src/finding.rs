@@ -111,6 +111,9 @@ pub struct Location {
     pub member: Option<Arc<str>>,
     /// Git commit that brought it.
     pub commit: Option<String>,
+    /// Lines, columns and offsets count in what was unpacked, not in the file at `path`.
+    #[serde(skip)]
+    pub packed: bool,
 }
 
 /// Another place that belongs to a finding.
@@ -127,6 +130,9 @@ pub struct Related {
     pub column: u64,
     /// Why this place is named.
     pub message: String,
+    /// As in [`Location`].
+    #[serde(skip)]
+    pub packed: bool,
 }
 
 /// What is known of a token; every value is made safe to print before it gets here.

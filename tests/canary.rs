@@ -5,6 +5,8 @@
 #![cfg(unix)]
 
 mod common;
+#[path = "archives/pack.rs"]
+mod pack;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::mint::{self, Jwt, dpop_proof, ec_jwk};
 use common::{NOW, Run, finish, finish_with, folder, keybound, put};
+use pack::Member;
 use serde_json::json;
 
 /// Any stretch of a token as long as this is a leak.
@@ -342,6 +345,47 @@ fn in_the_names_of_files() {
     assert!(roots.len() >= 3);
     check_all_formats(&canaries, dir.path(), &roots);
     check_all_formats(&canaries, &dir.path().join("npm"), &["."]);
+    canaries.assert_unseen();
+}
+
+/// Members of archives have names, too, also those that can't be read.
+#[test]
+fn in_the_names_of_members() {
+    let mut canaries = Canaries::default();
+    let content = canaries.keep("content", mint::github(77));
+    let names: Vec<String> = shaped(&mut canaries, 1)
+        .into_iter()
+        .flat_map(|(_, token)| {
+            [token.clone(), format!("a/{token}.txt"), format!("x={token}/{token}/b"), format!("é{token}")]
+        })
+        .chain(announced(&mut canaries, 100).into_iter().map(|(_, line)| line))
+        .collect();
+    let mut members: Vec<Member> = Vec::new();
+    for name in &names {
+        members.push(Member::new(name, 8, &content));
+        members.push(Member { flags: 1, ..Member::new(name, 8, "locked") });
+        members.push(Member::new(name, 14, "unknown"));
+        members.push(Member { crc: Some(1), ..Member::new(&format!("{name}!"), 0, "damaged") });
+        members.push(Member::new(name, 0, pack::zip_of(&[Member::new(name, 8, &content)])));
+    }
+    let zip = pack::zip_of(&members);
+    let tar: Vec<u8> = names
+        .iter()
+        .flat_map(|n| [pack::pax(&[("path", n)]), pack::tar_entry(b"x", b'0', content.as_bytes())].concat())
+        .collect();
+    let one_a_file =
+        members.iter().enumerate().map(|(n, member)| (format!("{n}.zip"), pack::zip_of(std::slice::from_ref(member))));
+    let dir = folder(
+        [("all.zip".to_owned(), zip.clone()), ("all.tar.gz".to_owned(), pack::gz(&tar))].into_iter().chain(one_a_file),
+    );
+    let record = common::scan(dir.path(), &["."]);
+    assert!(record.only()["related"].as_array().is_some_and(|related| related.len() > 10));
+    assert!(record.coverage.len() > 100, "{}", record.coverage.len());
+    check_all_formats(&canaries, dir.path(), &["."]);
+    for format in ["pretty", "jsonl", "sarif"] {
+        let run = finish_with(keybound().args(["scan", "-", "--format", format]), &zip).exits(1);
+        canaries.check_run(&format!("stdin --format {format}"), &run);
+    }
     canaries.assert_unseen();
 }
 

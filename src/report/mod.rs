@@ -5,6 +5,7 @@ pub mod json;
 pub mod pretty;
 pub mod sarif;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use crate::finding::{Finding, Severity};
@@ -67,4 +68,9 @@ pub fn write(format: Format, report: &Report<'_>, show: Severity, out: &mut dyn 
         Format::Jsonl => json::write_lines(report, out),
         Format::Sarif => sarif::write(report, out),
     }
+}
+
+/// A file, or what is inside an archive.
+fn within<'a>(path: &'a str, member: Option<&str>) -> Cow<'a, str> {
+    member.map_or(Cow::Borrowed(path), |member| format!("{path}!/{member}").into())
 }

@@ -1,12 +1,11 @@
 //! The report for people: worst first, what it means, where, why, and what to do; then what was not examined. Silence
 //! and health are told apart.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::Report;
+use super::{Report, within};
 use crate::finding::{Finding, Severity, Status};
 
 /// Findings beyond this many get one line each.
@@ -63,7 +62,7 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         "{style}{:<8}{style:#} {BOLD}{}{BOLD:#}  {}:{}:{}",
         finding.severity.word().to_uppercase(),
         finding.rule,
-        file(&place.path, place.member.as_deref()),
+        within(&place.path, place.member.as_deref()),
         place.line,
         place.column
     )?;
@@ -82,7 +81,7 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         files.retain(|r| (&r.path, &r.member) != (&place.path, &place.member));
         if !files.is_empty() {
             let named: Vec<String> =
-                files.iter().take(3).map(|r| format!("{}:{}", file(&r.path, r.member.as_deref()), r.line)).collect();
+                files.iter().take(3).map(|r| format!("{}:{}", within(&r.path, r.member.as_deref()), r.line)).collect();
             text += &format!(", also in {}", named.join(", "));
             if files.len() > 3 {
                 text += " and more files";
@@ -100,11 +99,6 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-/// A file, or what is inside an archive.
-fn file<'a>(path: &'a str, member: Option<&str>) -> Cow<'a, str> {
-    member.map_or(Cow::Borrowed(path), |member| format!("{path}!/{member}").into())
-}
-
 fn in_short(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let style = style(finding.severity);
     let place = &finding.location;
@@ -115,7 +109,7 @@ fn in_short(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         "{style}{:<8}{style:#} {}  {}:{}:{}{times}  {DIM}{family}{DIM:#}",
         finding.severity.word(),
         finding.rule,
-        file(&place.path, place.member.as_deref()),
+        within(&place.path, place.member.as_deref()),
         place.line,
         place.column
     )
@@ -168,7 +162,7 @@ fn coverage(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
             Status::Unparsed => "unparsed",
             Status::Truncated => "in part",
         };
-        writeln!(out, "  {status:<8} {}: {}", file(&row.path, row.member.as_deref()), row.reason)?;
+        writeln!(out, "  {status:<8} {}: {}", within(&row.path, row.member.as_deref()), row.reason)?;
     }
     if rows.len() > COVERAGE {
         writeln!(out, "  and {} more (--format jsonl lists all)", rows.len() - COVERAGE)?;

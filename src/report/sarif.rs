@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::Report;
+use super::{Report, within};
 use crate::finding::{Confidence, Finding, Severity, Status};
 use crate::rules::{Catalogue, Page, Taxonomy};
 
@@ -41,7 +41,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
             let level = if row.status == Status::Examined { "note" } else { "warning" };
             json!({
                 "level": level,
-                "message": {"text": format!("{}: {}", row.path, row.reason)},
+                "message": {"text": format!("{}: {}", within(&row.path, row.member.as_deref()), row.reason)},
                 "locations": [{"physicalLocation": {"artifactLocation": artifact(&row.path)}}],
             })
         })
@@ -224,41 +224,44 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
     if finding.occurrences > 1 {
         text += &format!(" Seen {} times.", finding.occurrences);
     }
+    let member = place.member.as_deref();
+    if place.packed {
+        text +=
+            &format!(" Unpacked from {}: line {}, column {}.", within(&place.path, member), place.line, place.column);
+    }
     let related: Vec<Value> = finding
         .related
         .iter()
         .take(MAX_RELATED)
         .enumerate()
         .map(|(id, related)| {
-            json!({
-                "id": id + 1,
-                "message": {"text": related.message},
-                "physicalLocation": {
-                    "artifactLocation": artifact(&related.path),
-                    "region": {"startLine": related.line, "startColumn": related.column},
-                },
-            })
+            let region = json!({"startLine": related.line, "startColumn": related.column});
+            let member = related.member.as_deref();
+            let mut place = location(&related.path, member, related.packed, region);
+            let mut text = related.message.clone();
+            if related.packed {
+                text += &format!(" ({}, line {})", within(&related.path, member), related.line);
+            }
+            place["id"] = (id + 1).into();
+            place["message"] = json!({"text": text});
+            place
         })
         .collect();
     let fingerprint = finding.token.as_ref().map(|t| t.fingerprint.clone()).unwrap_or_default();
+    let region = json!({
+        "startLine": place.line,
+        "startColumn": place.column,
+        "endLine": place.end_line,
+        "endColumn": place.end_column,
+        "byteOffset": place.byte_start,
+        "byteLength": place.byte_end - place.byte_start,
+    });
     json!({
         "ruleId": rule_id(finding),
         "ruleIndex": rule_index,
         "level": level(finding.severity),
         "message": {"text": text},
-        "locations": [{
-            "physicalLocation": {
-                "artifactLocation": artifact(&place.path),
-                "region": {
-                    "startLine": place.line,
-                    "startColumn": place.column,
-                    "endLine": place.end_line,
-                    "endColumn": place.end_column,
-                    "byteOffset": place.byte_start,
-                    "byteLength": place.byte_end - place.byte_start,
-                },
-            },
-        }],
+        "locations": [location(&place.path, member, place.packed, region)],
         "relatedLocations": related,
         // The token, not its line: the alert stays the same one when lines move.
         "partialFingerprints": {"keyboundToken/v1": fingerprint},
@@ -272,6 +275,18 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
             "token": finding.token,
         },
     })
+}
+
+/// A place in a file. Of one that is packed only the file can be pointed at, since the lines are those of what was
+/// unpacked; where it stands in there is said as a logical location.
+fn location(path: &str, member: Option<&str>, packed: bool, region: Value) -> Value {
+    let region = if packed { json!({"startLine": 1}) } else { region };
+    let mut location = json!({"physicalLocation": {"artifactLocation": artifact(path), "region": region}});
+    if let Some(member) = member {
+        let full = within(path, Some(member));
+        location["logicalLocations"] = json!([{"name": member, "fullyQualifiedName": full, "kind": "resource"}]);
+    }
+    location
 }
 
 /// A path as a URI reference.

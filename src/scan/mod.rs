@@ -1,26 +1,29 @@
 //! A scan: sources to tokens to findings. The one place with threads.
 //!
 //! Small files are scanned by the thread that finds them; big ones are cut into parts that all threads share once the
-//! walk is over. Whatever the threads do, the outcome is the same: entries are merged by rules that don't depend on
+//! walk is over, big archives are shared out whole. Whatever the threads do, the outcome is the same: entries are merged by rules that don't depend on
 //! order, and everything is sorted before it is reported.
 
 mod ledger;
 mod outcome;
+mod pipe;
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger::{Ledger, Seen};
 pub use outcome::{Outcome, Summary};
+use pipe::Pipe;
 
 use crate::finding::{Coverage, Finding, Status};
 use crate::origin::Origin;
 use crate::policy::Policy;
-use crate::source::stream::{self, PLACES, Part, PartEnd, PartPlace, Sink};
+use crate::source::archive::{self, Contents, Format};
+use crate::source::stream::{self, Buffer, PLACES, Part, PartEnd, PartPlace, Sink};
 use crate::source::walk::{self, File, Visitor};
 use crate::token::engine::Engine;
 use crate::token::redact::redact;
@@ -88,11 +91,27 @@ pub fn run(job: &Job<'_>, watch: Option<&(dyn Fn(&Progress) + Sync)>) -> Outcome
     shared.finish()
 }
 
+/// A file that is left for the end of the walk.
+struct Big {
+    file: File,
+    /// In bytes.
+    length: u64,
+    /// It can only be read from its start.
+    archive: bool,
+}
+
+impl Big {
+    /// In how many pieces it is read.
+    fn parts(&self) -> u32 {
+        if self.archive { 1 } else { self.length.div_ceil(PART) as u32 }
+    }
+}
+
 struct Shared<'a> {
     job: &'a Job<'a>,
     ledger: Ledger,
     coverage: Mutex<Vec<Coverage>>,
-    big: Mutex<Vec<(File, u64)>>,
+    big: Mutex<Vec<Big>>,
     progress: Progress,
     ignored: AtomicU64,
 }
@@ -122,9 +141,10 @@ impl<'a> Shared<'a> {
         let mut worker = Worker::new(self);
         let name = Arc::new(Origin::file("-".into()));
         self.progress.files.fetch_add(1, Ordering::Relaxed);
-        let (_, result) = worker.part(&name, 0, Part::WHOLE, &mut Pipe::stdin(self.job.stop));
-        if let Err(error) = result {
-            self.note(&name, Status::Truncated, error.to_string());
+        match worker.whole(&name, &mut Pipe::stdin(self.job.stop)) {
+            Came::Archive { examined: false } => _ = self.progress.files.fetch_sub(1, Ordering::Relaxed),
+            Came::Plain(_, Err(error)) => self.note(&name, Status::Truncated, error.to_string()),
+            _ => {}
         }
     }
 
@@ -139,18 +159,17 @@ impl<'a> Shared<'a> {
         self.ignored.fetch_add(ignored, Ordering::Relaxed);
     }
 
-    /// The parts of all big files, dealt out to all threads.
+    /// The parts of all big files, dealt out to all threads; archives first, since they take longest and can't be cut.
     fn big_files(&self) {
         let mut files = std::mem::take(&mut *self.big.lock().unwrap_or_else(PoisonError::into_inner));
-        files.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        let longest_first = |big: &Big| std::cmp::Reverse(if big.archive { big.length } else { 0 });
+        files.sort_by(|a, b| longest_first(a).cmp(&longest_first(b)).then_with(|| a.file.name.cmp(&b.file.name)));
         let mut parts: Vec<(usize, u32)> = Vec::new();
-        for (index, (_, length)) in files.iter().enumerate() {
-            parts.extend((0..length.div_ceil(PART) as u32).map(|part| (index, part)));
+        for (index, big) in files.iter().enumerate() {
+            parts.extend((0..big.parts()).map(|part| (index, part)));
         }
-        let ends: Vec<Mutex<Vec<PartEnd>>> = files
-            .iter()
-            .map(|(_, length)| Mutex::new(vec![PartEnd::default(); length.div_ceil(PART) as usize]))
-            .collect();
+        let ends: Vec<Mutex<Vec<PartEnd>>> =
+            files.iter().map(|big| Mutex::new(vec![PartEnd::default(); big.parts() as usize])).collect();
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..self.job.threads.min(parts.len()) {
@@ -160,14 +179,18 @@ impl<'a> Shared<'a> {
                         if self.stopped() {
                             break;
                         }
-                        let (file, length) = &files[index];
-                        let end = worker.part_of_file(file, part, *length);
+                        let big = &files[index];
+                        if big.archive {
+                            worker.big_archive(&big.file);
+                            continue;
+                        }
+                        let end = worker.part_of_file(&big.file, part, big.length);
                         ends[index].lock().unwrap_or_else(PoisonError::into_inner)[part as usize] = end;
                     }
                 });
             }
         });
-        for ((file, length), ends) in files.iter().zip(ends) {
+        for (Big { file, length, .. }, ends) in files.iter().zip(ends).filter(|(big, _)| !big.archive) {
             let ends = ends.into_inner().unwrap_or_else(PoisonError::into_inner);
             let read: u64 = ends.iter().map(|end| end.bytes).sum();
             if read < *length && !self.stopped() {
@@ -201,68 +224,16 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// Standard input, read by a thread of its own: a read that waits for a slow pipe can't be called off otherwise.
-struct Pipe<'a> {
-    pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
-    piece: Vec<u8>,
-    at: usize,
-    stop: &'a AtomicBool,
-}
-
-impl<'a> Pipe<'a> {
-    fn stdin(stop: &'a AtomicBool) -> Self {
-        let (send, pieces) = mpsc::sync_channel(2);
-        std::thread::spawn(move || {
-            let mut stdin = io::stdin().lock();
-            loop {
-                let mut piece = vec![0; 256 * 1024];
-                let read = stdin.read(&mut piece);
-                let over = !matches!(&read, Ok(length) if *length > 0);
-                let sent = send.send(read.map(|length| {
-                    piece.truncate(length);
-                    piece
-                }));
-                if over || sent.is_err() {
-                    return;
-                }
-            }
-        });
-        Self { pieces, piece: Vec::new(), at: 0, stop }
-    }
-}
-
-impl Read for Pipe<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.piece.len() {
-            if self.stop.load(Ordering::Relaxed) {
-                return Ok(0);
-            }
-            match self.pieces.recv_timeout(Duration::from_millis(50)) {
-                Ok(piece) => (self.piece, self.at) = (piece?, 0),
-                Err(mpsc::RecvTimeoutError::Timeout) => continue,
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(0),
-            }
-            if self.piece.is_empty() {
-                return Ok(0);
-            }
-        }
-        let length = buffer.len().min(self.piece.len() - self.at);
-        buffer[..length].copy_from_slice(&self.piece[self.at..self.at + length]);
-        self.at += length;
-        Ok(length)
-    }
-}
-
 /// A thread's tools.
 struct Worker<'a> {
     shared: &'a Shared<'a>,
     scanner: Scanner<'a>,
-    buffer: Vec<u8>,
+    buffer: Buffer,
 }
 
 impl<'a> Worker<'a> {
     fn new(shared: &'a Shared<'a>) -> Self {
-        Self { shared, scanner: Scanner::new(shared.job.engine), buffer: Vec::new() }
+        Self { shared, scanner: Scanner::new(shared.job.engine), buffer: Buffer::default() }
     }
 
     fn part(
@@ -272,8 +243,8 @@ impl<'a> Worker<'a> {
         part: Part,
         reader: &mut dyn Read,
     ) -> (PartEnd, io::Result<()>) {
-        let mut tally =
-            Tally { shared: self.shared, origin, part: index, sample: is_sample(&origin.path), seen: Vec::new() };
+        let sample = is_sample(&origin.path) || origin.member.as_deref().is_some_and(is_sample);
+        let mut tally = Tally { shared: self.shared, origin, part: index, sample, seen: Vec::new() };
         let (end, result) = stream::scan(reader, part, &mut self.scanner, &mut self.buffer, &mut tally);
         self.shared.progress.bytes.fetch_add(end.bytes, Ordering::Relaxed);
         for at in self.scanner.too_long.drain(..) {
@@ -285,6 +256,38 @@ impl<'a> Worker<'a> {
             self.shared.note(origin, Status::Truncated, reason);
         }
         (end, result)
+    }
+
+    /// Scans a stream from its start: what is in it if it is an archive, else as it lies.
+    fn whole(&mut self, origin: &Arc<Origin>, reader: &mut dyn Read) -> Came {
+        match archive::recognise(self.buffer.peek(reader, archive::HEAD)) {
+            Some(Format::Open(_)) => {
+                let shared = self.shared;
+                let mut reader = self.buffer.replay(reader);
+                return Came::Archive { examined: archive::unpack(&mut reader, origin, self, &|| shared.stopped()) };
+            }
+            Some(Format::Closed(what)) => self.closed(origin, what),
+            None => {}
+        }
+        let (end, result) = self.part(origin, 0, Part::WHOLE, reader);
+        Came::Plain(end, result)
+    }
+
+    fn closed(&self, origin: &Origin, what: &str) {
+        self.shared.note(origin, Status::Unparsed, format!("{what}: not unpacked, scanned as it lies"));
+    }
+
+    fn big_archive(&mut self, file: &File) {
+        let origin = Arc::new(Origin::file(file.name.clone()));
+        let came = fs::File::open(&file.path).map(|mut opened| self.whole(&origin, &mut opened));
+        match came {
+            Ok(Came::Archive { examined: true }) => {}
+            Ok(Came::Archive { examined: false }) => _ = self.shared.progress.files.fetch_sub(1, Ordering::Relaxed),
+            Ok(Came::Plain(_, Ok(()))) => {} // replaced by something else meanwhile
+            Ok(Came::Plain(_, Err(error))) | Err(error) => {
+                self.shared.note(&origin, Status::Truncated, error.to_string());
+            }
+        }
     }
 
     fn part_of_file(&mut self, file: &File, index: u32, length: u64) -> PartEnd {
@@ -324,10 +327,25 @@ impl Visitor for Worker<'_> {
         };
         shared.progress.files.fetch_add(1, Ordering::Relaxed);
         if meta.is_file() && meta.len() > PART {
-            shared.big.lock().unwrap_or_else(PoisonError::into_inner).push((file, meta.len()));
+            let mut head = Vec::new();
+            // What can't be read now is said when it is its turn.
+            let _ = opened.take(archive::HEAD as u64).read_to_end(&mut head);
+            let format = archive::recognise(&head);
+            if let Some(Format::Closed(what)) = format {
+                self.closed(&origin, what);
+            }
+            let big = Big { file, length: meta.len(), archive: matches!(format, Some(Format::Open(_))) };
+            shared.big.lock().unwrap_or_else(PoisonError::into_inner).push(big);
             return true;
         }
-        let (end, result) = self.part(&origin, 0, Part::WHOLE, &mut opened);
+        let (end, result) = match self.whole(&origin, &mut opened) {
+            Came::Plain(end, result) => (end, result),
+            Came::Archive { examined: true } => return true,
+            Came::Archive { examined: false } => {
+                shared.progress.files.fetch_sub(1, Ordering::Relaxed);
+                return true;
+            }
+        };
         if let Err(error) = result {
             let status = if end.bytes == 0 { Status::Skipped } else { Status::Truncated };
             if end.bytes == 0 {
@@ -344,6 +362,28 @@ impl Visitor for Worker<'_> {
     fn coverage(&mut self, coverage: Coverage) {
         self.shared.coverage.lock().unwrap_or_else(PoisonError::into_inner).push(coverage);
     }
+}
+
+impl Contents for Worker<'_> {
+    fn scan(&mut self, origin: &Arc<Origin>, part: Part, reader: &mut dyn Read) {
+        // An error is said by whoever unpacks: where it comes from, only the readers outside of this one know.
+        let _ = self.part(origin, 0, part, reader);
+    }
+
+    fn note(&mut self, origin: &Origin, status: Status, reason: String) {
+        self.shared.note(origin, status, reason);
+    }
+}
+
+/// What came of reading a stream from its start.
+enum Came {
+    /// It was scanned as it lies.
+    Plain(PartEnd, io::Result<()>),
+    /// It was unpacked; what could not be read of it has been said.
+    Archive {
+        /// Something in it was scanned.
+        examined: bool,
+    },
 }
 
 /// Counts what a part gives and keeps the first places.

@@ -173,6 +173,7 @@ impl Outcome {
                     line,
                     column,
                     message: "the same token".to_owned(),
+                    packed: !place.origin.layers.is_empty(),
                 }
             })
             .collect();
@@ -222,6 +223,7 @@ impl Outcome {
             layers: place.origin.layers.iter().chain(place.layers.iter()).map(Layer::word).collect(),
             member: member(place, engine),
             commit: None,
+            packed: !place.origin.layers.is_empty(),
         }
     }
 

@@ -77,6 +77,63 @@ impl PartPlace {
     }
 }
 
+/// A thread's buffer, used for one stream after the other. The beginning of a stream may be looked at before it is
+/// scanned.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    /// What was read by looking.
+    peeked: Peeked,
+}
+
+/// What was read of a stream by looking at its beginning.
+#[derive(Debug, Default)]
+struct Peeked {
+    /// So many bytes,
+    filled: usize,
+    /// to its end,
+    ended: bool,
+    /// or to an error.
+    error: Option<io::Error>,
+}
+
+impl Buffer {
+    /// The first bytes of a stream: `want` (at most 256 KiB) or more, fewer only where no more can be read. They are the
+    /// first that the next [`scan`] sees, which goes on with the same reader, or that [`Buffer::replay`] gives.
+    pub fn peek(&mut self, reader: &mut dyn Read, want: usize) -> &[u8] {
+        if self.bytes.len() < CHUNK {
+            self.bytes.resize(CHUNK, 0);
+        }
+        let Peeked { filled, ended, error } = &mut self.peeked;
+        while *filled < want.min(CHUNK) && !*ended && error.is_none() {
+            match reader.read(&mut self.bytes[*filled..CHUNK]) {
+                Ok(0) => *ended = true,
+                Ok(read) => *filled += read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => *error = Some(e),
+            }
+        }
+        &self.bytes[..*filled]
+    }
+
+    /// The stream from its beginning, for somebody else to read.
+    pub fn replay<'r>(&mut self, reader: &'r mut dyn Read) -> impl Read + 'r {
+        let Peeked { filled, error, .. } = std::mem::take(&mut self.peeked);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.truncate(filled);
+        io::Cursor::new(bytes).chain(Once(error)).chain(reader)
+    }
+}
+
+/// Gives its error once.
+struct Once(Option<io::Error>);
+
+impl Read for Once {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
 /// What was read of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PartEnd {
@@ -100,7 +157,7 @@ pub trait Sink {
     fn go_on(&mut self) -> bool;
 }
 
-/// Reads a part from `reader`, which stands at `part.start - part.lead()`.
+/// Reads a part from `reader`, which stands at `part.start - part.lead()`, or behind what `buffer` has read of it.
 ///
 /// # Errors
 /// What reading gives; what was read before is in the sink.
@@ -108,21 +165,23 @@ pub fn scan(
     reader: &mut dyn Read,
     part: Part,
     scanner: &mut Scanner<'_>,
-    buffer: &mut Vec<u8>,
+    buffer: &mut Buffer,
     sink: &mut dyn Sink,
 ) -> (PartEnd, io::Result<()>) {
     scanner.begin_unit(part.start);
+    let peeked = std::mem::take(&mut buffer.peeked);
+    let buffer = &mut buffer.bytes;
     let mut state = State {
         base: part.start - part.lead(),
-        filled: 0,
+        filled: peeked.filled,
         from: 0,
         counted_to: part.lead() as usize,
         lines: 0,
         last_line_start: None,
     };
-    let mut ended = false;
+    let mut ended = peeked.ended || peeked.error.is_some();
     let mut want = CHUNK;
-    let mut result = Ok(());
+    let mut result = peeked.error.map_or(Ok(()), Err);
     let mut stopped = false;
     loop {
         if !ended && let Err(error) = state.fill(reader, buffer, want, &mut ended) {

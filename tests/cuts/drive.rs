@@ -83,7 +83,7 @@ pub fn in_parts(engine: &Engine, text: &[u8], cuts: &[u64], sizes: &[usize]) -> 
     starts.extend(cuts.iter().copied().filter(|cut| *cut > 0 && *cut < text.len() as u64));
     starts.dedup();
     let mut scanner = Scanner::new(engine);
-    let mut buffer = Vec::new();
+    let mut buffer = stream::Buffer::default();
     let mut ends: Vec<PartEnd> = Vec::new();
     let mut found = Vec::new();
     for (index, start) in starts.iter().enumerate() {
