@@ -394,6 +394,8 @@ fn what_is_no_credential_is_not_reported() {
         STANDARD.encode(metadata),
         saml_response(""),
         format!("{FIELD}={}", percent(&STANDARD.encode(saml_response("")))),
+        format!("<mdattr:EntityAttributes xmlns:mdattr=\"{names}:metadata:attribute\">\n {good}</mdattr:EntityAttributes>"),
+        STANDARD.encode(format!("<?xml version='1.0'?><a:EntityAttributes xmlns:a=\"{names}:metadata:attribute\">{good}</a:EntityAttributes>")),
         good.replace(&common::mint::instant(NOW_SECONDS - 60), "${now}"),
         good.replace("https://idp.acme.test", ""),
         good.replace(":2.0:assertion", ":2.0:other"),
@@ -435,6 +437,8 @@ fn what_stands_inside_an_assertion() {
         let record = scan_bytes(message.as_bytes());
         assert_eq!(text(record.only(), "/token/subject"), "user-1@acme.test");
     }
+    let after_metadata = format!("<m:EntityAttributes><s:Attribute/></m:EntityAttributes>\n{outer}");
+    assert_eq!(kinds(&after_metadata), ["saml"]);
     let two = saml_response(&format!("{outer}{inner}"));
     assert_eq!(kinds(&two), ["saml", "saml"]);
     assert_eq!(kinds(&STANDARD.encode(&two)), ["saml", "saml"]);

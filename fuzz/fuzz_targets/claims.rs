@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keybound::policy::Policy;
 use keybound::rules::Catalogue;
 use keybound::scan::verdict_on;
-use keybound::token::engine::Engine;
 use keybound::token::fault::Fault;
+use keybound::token::engine::Engine;
 use libfuzzer_sys::fuzz_target;
 
 fn engine() -> &'static Engine {

@@ -5,10 +5,8 @@
 use keybound::token::jose::{self, Content};
 use libfuzzer_sys::fuzz_target;
 
-const ALGORITHMS: &[&str] = &[
-    "none", "NoNe", "HS256", "HS384", "HS512", "ES256", "ES256K", "ES384", "ES512", "EdDSA", "RS256", "PS512", "XX1",
-    "",
-];
+const ALGORITHMS: &[&str] =
+    &["none", "NoNe", "HS256", "HS384", "HS512", "ES256", "ES256K", "ES384", "ES512", "EdDSA", "RS256", "PS512", "XX1", ""];
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(json) = jose::decode_header(bytes) {

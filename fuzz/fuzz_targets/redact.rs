@@ -5,8 +5,8 @@
 use std::sync::OnceLock;
 
 use keybound::rules::Catalogue;
-use keybound::token::engine::Engine;
 use keybound::token::redact::redact;
+use keybound::token::engine::Engine;
 use keybound::token::scanner::{Scanner, Window};
 use libfuzzer_sys::fuzz_target;
 

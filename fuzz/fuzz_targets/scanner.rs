@@ -56,7 +56,9 @@ fuzz_target!(|bytes: &[u8]| {
     // Parts forget the tokens that begin before them, see `parts_may_begin_anywhere` in tests/cuts.rs: until that is
     // mended they are cut only behind line breaks outside of tokens.
     let clean = |at: &u64| {
-        *at > 0 && text[*at as usize - 1] == b'\n' && !expected.iter().any(|one| one.start < *at && *at < one.end)
+        *at > 0
+            && text[*at as usize - 1] == b'\n'
+            && !expected.iter().any(|one| one.start < *at && *at < one.end)
     };
     let strict = head[0] & 2 == 2 && cfg!(feature = "strict");
     let cuts: Vec<u64> = ends.iter().map(|end| *end as u64).filter(|at| strict || clean(at)).collect();

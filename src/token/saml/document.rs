@@ -30,6 +30,8 @@ pub fn find(xml: &str) -> Document {
     let mut depth = 0usize;
     // Depth and beginning of the assertion at hand.
     let mut inside: Option<(usize, usize)> = None;
+    // Depth of the entity attributes at hand: the assertions in them are about the entity, for anybody to read.
+    let mut metadata: Option<usize> = None;
     let mut signature_value = false;
     while depth <= MAX_DEPTH && found.assertions.len() < MAX_ASSERTIONS {
         let start = reader.buffer_position() as usize;
@@ -38,7 +40,10 @@ pub fn find(xml: &str) -> Document {
             Event::Start(element) => {
                 depth += 1;
                 let local = element.local_name();
-                if inside.is_none() && is_assertion(&namespace, local.as_ref()) {
+                if local.as_ref() == "EntityAttributes" && inside.is_none() {
+                    metadata.get_or_insert(depth);
+                }
+                if inside.is_none() && metadata.is_none() && is_assertion(&namespace, local.as_ref()) {
                     inside = Some((depth, start));
                 }
                 let signature = matches!(&namespace, ResolveResult::Bound(Namespace(uri)) if *uri == DSIG);
@@ -50,6 +55,7 @@ pub fn find(xml: &str) -> Document {
                 if let Some((_, from)) = inside.take_if(|(at, _)| *at == depth) {
                     found.assertions.push(from..reader.buffer_position() as usize);
                 }
+                metadata = metadata.filter(|at| *at != depth);
                 depth = depth.saturating_sub(1);
             }
             Event::Eof => break,
@@ -91,6 +97,7 @@ mod tests {
             (format!("{signature}{one}"), vec![one], true),
             (format!("{one}{signature}"), vec![one], true),
             (format!("<p:Status/><x>{one}</x>"), vec![one], false),
+            (format!("<m:EntityAttributes xmlns:m='m'>{one}</m:EntityAttributes>{two}"), vec![two], false),
             ("<p:Status/>".to_owned(), vec![], false),
             (
                 "<Assertion xmlns='urn:x'></Assertion><x xmlns:q='urn:x'><q:Assertion></q:Assertion></x>".to_owned(),

@@ -229,6 +229,15 @@ pub(super) fn first_quote(element: &[u8]) -> Option<u8> {
     values.into_iter().find(|b| matches!(b, b'"' | b'\'' | b'\\' | b'&' | b'%'))
 }
 
+/// Whether it stands in the metadata of an entity, which it describes: such an assertion is there for anybody to read.
+pub fn in_metadata(bytes: &[u8], start: usize) -> bool {
+    let before = &bytes[start.saturating_sub(SIGNED_BEHIND)..start];
+    memmem::rfind(before, b"EntityAttributes").is_some_and(|word| {
+        let prefix = &before[..prefix_start(before, word, 0)];
+        !SLASH.iter().any(|slash| prefix.ends_with(slash))
+    })
+}
+
 /// Whether something outside of the assertion, in the message around it, is signed: between it and the message before, or
 /// shortly after it.
 pub fn signed_around(bytes: &[u8], start: usize, end: usize) -> bool {

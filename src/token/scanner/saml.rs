@@ -94,7 +94,10 @@ impl Scanner<'_> {
             if window.more && end + beside::AHEAD.max(text::LOOK_AHEAD) > bytes.len() {
                 return Err(NeedMore);
             }
-            let Some(xml) = unescape(&bytes[opening.start..end]) else { return Ok(()) };
+            let Some(xml) = unescape(&bytes[opening.start..end]).filter(|_| !text::in_metadata(bytes, opening.start))
+            else {
+                return Ok(());
+            };
             let signed = || text::signed_around(bytes, opening.start, end);
             match self.saml_token(&xml, &signed) {
                 Found::Token(token) => {
