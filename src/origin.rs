@@ -63,6 +63,11 @@ impl Layers {
         Some(self)
     }
 
+    /// Whether one more would be too deep.
+    pub fn is_full(self) -> bool {
+        self.0[Self::MOST - 1].is_some()
+    }
+
     /// Outermost first.
     pub fn iter(self) -> impl Iterator<Item = Layer> {
         self.0.into_iter().flatten()

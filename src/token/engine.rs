@@ -31,6 +31,7 @@ pub(super) enum Route {
     Name,
     Saml(Announced),
     Families(Vec<u16>),
+    Fold(Fold),
 }
 
 /// How a SAML assertion is announced.
@@ -45,6 +46,31 @@ pub(super) enum Announced {
     /// By what it begins with in base64.
     Base64,
 }
+
+/// What an anchor says of text that is folded into the text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fold {
+    /// The anchor stands in base64, so many symbols into a group of four.
+    Within(u8),
+    /// The word `base64`.
+    Announced,
+    /// A Kubernetes Secret.
+    Secret,
+}
+
+/// What a JSON Web Token begins with, in base64 once more: `eyJ` and the next letter at each of three alignments; and
+/// gzip, in base64 and in that twice (a Helm release).
+const FOLDED: &[(&str, Fold)] = &[
+    ("ZXlK", Fold::Within(0)),
+    ("V5Sm", Fold::Within(2)),
+    ("V5Sj", Fold::Within(2)),
+    ("V5Sn", Fold::Within(2)),
+    ("leUp", Fold::Within(3)),
+    ("leUo", Fold::Within(3)),
+    ("H4sI", Fold::Within(0)),
+    ("SDRzS", Fold::Within(0)),
+    ("Secret", Fold::Secret),
+];
 
 impl Engine {
     /// Prepares a catalogue for scanning.
@@ -66,6 +92,8 @@ impl Engine {
         ] {
             anchors.iter().for_each(|a| add(a, false, Route::Saml(announced)));
         }
+        FOLDED.iter().for_each(|(anchor, fold)| add(anchor, false, Route::Fold(*fold)));
+        add("base64", true, Route::Fold(Fold::Announced));
         let mut by_anchor: Vec<((&str, bool), Vec<u16>)> = Vec::new();
         for (index, family) in catalogue.families.iter().enumerate() {
             for anchor in &family.anchors {

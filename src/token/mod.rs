@@ -12,6 +12,7 @@ pub mod engine;
 pub mod escape;
 pub mod facts;
 pub mod fault;
+pub mod fold;
 pub mod intern;
 pub mod jose;
 pub mod jose_json;

@@ -72,16 +72,16 @@ impl Prefilter {
     }
 
     /// Appends to `hits` every anchor that starts in `bytes[from..to]`, sorted by place; the anchor itself may reach
-    /// past `to`.
-    pub fn find(&self, bytes: &[u8], from: usize, to: usize, hits: &mut Vec<AnchorHit>) {
+    /// past `to`. Says whether a NUL stands in that part or shortly after it.
+    pub fn find(&self, bytes: &[u8], from: usize, to: usize, hits: &mut Vec<AnchorHit>) -> bool {
         let to = to.min(bytes.len());
         if from >= to {
-            return;
+            return false;
         }
         let first = hits.len();
         // A word stands somewhere in its anchor.
         let end = (to + MAX_ANCHOR).min(bytes.len());
-        self.sieve.each(bytes, from, end, |word, at| {
+        let has_nul = self.sieve.each(bytes, from, end, |word, at| {
             for owner in &self.owners[word] {
                 let Some(start) = at.checked_sub(usize::from(owner.offset)) else { continue };
                 if start >= from && start < to && self.stands(owner.anchor, bytes, start) {
@@ -90,6 +90,7 @@ impl Prefilter {
             }
         });
         hits[first..].sort_unstable();
+        has_nul
     }
 
     #[inline]

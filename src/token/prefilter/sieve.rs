@@ -110,33 +110,32 @@ impl Sieve {
     }
 
     /// Calls `found(word, at)` for every place `at` in `from..to` where a word stands, in order of places; words may
-    /// reach past `to`.
-    pub(super) fn each(&self, bytes: &[u8], from: usize, to: usize, mut found: impl FnMut(usize, usize)) {
-        if self.words.is_empty() {
-            return;
-        }
+    /// reach past `to`. Says whether a NUL stands in `from..to`.
+    pub(super) fn each(&self, bytes: &[u8], from: usize, to: usize, mut found: impl FnMut(usize, usize)) -> bool {
+        let mut has_nul = false;
         let mut places = [0; PLACES];
         let mut at = from;
         while at < to {
-            let mut count = 0;
-            let next = dispatch!(self.level, simd => sift(simd, &self.tables, bytes, at, to, &mut places, &mut count));
-            self.compare(bytes, &places[..count], 0..to, &mut found);
-            if next == at {
+            let sifted = dispatch!(self.level, simd => sift(simd, &self.tables, bytes, at, to, &mut places));
+            self.compare(bytes, &places[..sifted.kept], 0..to, &mut found);
+            has_nul |= sifted.has_nul;
+            if sifted.to == at {
                 break;
             }
-            at = next;
+            at = sifted.to;
         }
         // The last few bytes, with room after them.
+        has_nul |= memchr::memchr(0, &bytes[at.min(to)..to]).is_some();
         while at < to {
             let mut rest = [0; 2 * WIDEST + LENGTH];
             let length = (bytes.len() - at).min(rest.len());
             rest[..length].copy_from_slice(&bytes[at..at + length]);
             let end = (to - at).min(WIDEST);
-            let mut count = 0;
-            dispatch!(self.level, simd => sift(simd, &self.tables, &rest, 0, WIDEST, &mut places, &mut count));
-            self.compare(&rest[..length], &places[..count], 0..end, &mut |word, place| found(word, at + place));
+            let sifted = dispatch!(self.level, simd => sift(simd, &self.tables, &rest, 0, WIDEST, &mut places));
+            self.compare(&rest[..length], &places[..sifted.kept], 0..end, &mut |word, place| found(word, at + place));
             at += end;
         }
+        has_nul
     }
 
     fn compare(&self, bytes: &[u8], places: &[u32], range: Range<usize>, found: &mut impl FnMut(usize, usize)) {
@@ -163,32 +162,37 @@ const fn hash([a, b, c]: [u8; 3]) -> u32 {
     (u32::from_le_bytes([a, b, c, 0]) | 0x0020_2020).wrapping_mul(0x9e37_79b1) >> (32 - HASHES.trailing_zeros())
 }
 
+/// What a turn of the sieve gives.
+struct Sifted {
+    /// Where it stopped.
+    to: usize,
+    /// How many places it put down.
+    kept: usize,
+    /// It met a NUL.
+    has_nul: bool,
+}
+
 /// Puts into `places` where words may begin in `bytes` from `from` to about `to`, as long as there is room and whole
-/// vectors are there; gives the place where it stopped.
+/// vectors are there.
 ///
 /// Ordinary text has a candidate in every third vector, at random: a branch on that would be mispredicted all the time.
 /// So candidates are written out [`AT_ONCE`] at a time whether they are there or not, and those that fail the test of
 /// their hash are overwritten by the next.
 #[inline(always)]
-fn sift<S: Simd>(
-    simd: S,
-    tables: &Tables,
-    bytes: &[u8],
-    from: usize,
-    to: usize,
-    places: &mut [u32; PLACES],
-    count: &mut usize,
-) -> usize {
+fn sift<S: Simd>(simd: S, tables: &Tables, bytes: &[u8], from: usize, to: usize, places: &mut [u32; PLACES]) -> Sifted {
     let width = S::u8s::LEN;
     let low = splat(simd, &tables.low);
     let high = splat(simd, &tables.high);
     let none = S::u8s::splat(simd, 0);
+    let mut smallest = S::u8s::splat(simd, u8::MAX);
     let mut kept = 0;
     let mut at = from;
     while at < to
         && kept + WIDEST <= PLACES
         && let Some(block) = bytes.get(at..at + width + LENGTH)
     {
+        // One instruction a vector, so that 16-bit text is noticed where there is some.
+        smallest = smallest.min(S::u8s::from_slice(simd, &block[..width]));
         let left = look(simd, block, 0, low[0], high[0])
             & look(simd, block, 1, low[1], high[1])
             & look(simd, block, 2, low[2], high[2])
@@ -212,8 +216,7 @@ fn sift<S: Simd>(
         }
         at += width;
     }
-    *count = kept;
-    at
+    Sifted { to: at, kept, has_nul: smallest.simd_eq(none).to_bitmask() & (u64::MAX >> (64 - width)) != 0 }
 }
 
 /// Tables, repeated for each sixteen bytes of a vector.

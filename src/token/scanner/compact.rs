@@ -44,7 +44,9 @@ pub(super) struct HeaderRun {
 
 impl Scanner<'_> {
     pub(super) fn compact(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
-        let Some(header_end) = self.header_end(window, at)? else { return Ok(()) };
+        let Some(header_end) = self.header_end(window, at)? else {
+            return if self.run.tried == 0 { self.base64_json(window, at) } else { Ok(()) };
+        };
         let Some(header) = self.header(&window.bytes[at..header_end]) else { return Ok(()) };
         let dots = if header.encrypted { 4 } else { 2 };
         let run = escape::segments(window.bytes, at, &COMPACT, MAX_TOKEN, dots);

@@ -6,6 +6,7 @@
 //! and asks for more. So every token is seen exactly once, wherever the pieces are cut.
 
 mod compact;
+mod folded;
 mod named;
 mod saml;
 mod shaped;
@@ -113,6 +114,14 @@ pub struct Scanner<'e> {
     processed: Option<(u64, u16)>,
     run: HeaderRun,
     saml: Progress,
+    /// What was undone around the text that is being scanned.
+    layers: Layers,
+    /// Stretches of base64 that were unfolded lately: offsets in the stream.
+    unfolded: Vec<(u64, u64)>,
+    /// As `claimed` and `processed`, for 16-bit text.
+    wide_claimed: u64,
+    wide_processed: Option<(u64, u16)>,
+    wide_saml: Progress,
 }
 
 /// A hit could not be decided with the bytes at hand.
@@ -142,6 +151,11 @@ impl<'e> Scanner<'e> {
             processed: None,
             run: HeaderRun::default(),
             saml: Progress::default(),
+            layers: Layers::default(),
+            unfolded: Vec::new(),
+            wide_claimed: 0,
+            wide_processed: None,
+            wide_saml: Progress::default(),
         }
     }
 
@@ -158,6 +172,10 @@ impl<'e> Scanner<'e> {
         self.processed = None;
         self.run = HeaderRun::default();
         self.saml = Progress::default();
+        self.unfolded.clear();
+        self.wide_claimed = 0;
+        self.wide_processed = None;
+        self.wide_saml = Progress::default();
     }
 
     /// Forgets tokens and places within a unit, so that they can be handed on before there are too many.
@@ -180,7 +198,7 @@ impl<'e> Scanner<'e> {
         }
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        self.engine.prefilter.find(window.bytes, window.from, to, &mut hits);
+        let has_nul = self.engine.prefilter.find(window.bytes, window.from, to, &mut hits);
         let mut done = to;
         for hit in &hits {
             let key = (window.base + hit.at as u64, hit.anchor);
@@ -195,6 +213,9 @@ impl<'e> Scanner<'e> {
             self.processed = Some(key);
         }
         self.hits = hits;
+        if has_nul {
+            done = self.wide(&window, done);
+        }
         self.work = (self.work + WORK * (done - window.from) as i64).min(MAX_WORK);
         done
     }
@@ -205,7 +226,7 @@ impl<'e> Scanner<'e> {
         // What costs no more than the token is long is always looked at.
         let cheap = |route: &Route| match route {
             Route::Jose => true,
-            Route::JoseJson | Route::Name | Route::Saml(_) => false,
+            Route::JoseJson | Route::Name | Route::Saml(_) | Route::Fold(_) => false,
             Route::Families(families) => families.iter().all(|f| engine.family(*f).anchor_at == AnchorAt::Prefix),
         };
         if self.work < 0 && !cheap(route) {
@@ -218,6 +239,7 @@ impl<'e> Scanner<'e> {
             Route::Jose => self.compact(window, hit.at),
             Route::JoseJson => self.json(window, hit.at),
             Route::Saml(announced) => self.saml(window, hit.at, *announced),
+            Route::Fold(fold) => self.folded(window, hit.at, *fold),
             Route::Families(families) => {
                 for &family in families {
                     if self.prefixed(window, hit.at, family)? {
@@ -284,6 +306,6 @@ impl<'e> Scanner<'e> {
         if self.foreign {
             return;
         }
-        self.sightings.push(Sighting { token, start, end, carrier, faults, layers: Layers::default() });
+        self.sightings.push(Sighting { token, start, end, carrier, faults, layers: self.layers });
     }
 }

@@ -25,9 +25,16 @@ const GRANT_WITHIN: usize = 2048;
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Progress {
     /// Up to here an assertion reaches that was seen.
-    seen_to: u64,
+    pub(super) seen_to: u64,
     /// The last SAML name whose surroundings were looked at.
-    looked_to: u64,
+    pub(super) looked_to: u64,
+}
+
+impl Progress {
+    /// The same in other offsets.
+    pub(super) fn map(self, offset: impl Fn(u64) -> u64) -> Self {
+        Self { seen_to: offset(self.seen_to), looked_to: offset(self.looked_to) }
+    }
 }
 
 impl Scanner<'_> {
