@@ -139,13 +139,17 @@ pub fn escape(bytes: &[u8]) -> Escape {
     let cut_off = bytes.len() < LONGEST_ESCAPE;
     let none = |prefix_ok: bool| if cut_off && prefix_ok { Escape::CutOff } else { Escape::None };
     match bytes.first() {
-        Some(b'%') => match bytes.get(1..3) {
-            Some(digits) => match hex(digits) {
-                Some(decoded) if decoded < 0x80 => Escape::Char(decoded as u8, 3),
+        Some(b'%') => {
+            // A URL in a URL: the percent sign is escaped in its turn.
+            let again = bytes[1..].chunks_exact(2).take(4).take_while(|pair| pair == b"25").count();
+            let whole = |at: usize| bytes.get(at..at + 2).map(hex);
+            match (whole(1 + 2 * again), again) {
+                (Some(Some(decoded)), _) if decoded < 0x80 => Escape::Char(decoded as u8, 3 + 2 * again),
+                (None, _) => Escape::CutOff,
+                (_, 1..) => Escape::Char(b'%', 3),
                 _ => Escape::None,
-            },
-            None => Escape::CutOff,
-        },
+            }
+        }
         Some(b'\\') => {
             let slashes = bytes.iter().take_while(|b| **b == b'\\').count();
             if slashes > 8 {
@@ -247,6 +251,7 @@ mod tests {
             ("a]", "a"),
             ("a\u{1b}[0m", "a"),
             ("a%26b=1", "a"),
+            ("a%252Eb%25252ec%25%", "a.b.c"),
         ] {
             assert_eq!(read(&format!("{text}                ")).0, expected, "{text}");
         }

@@ -132,6 +132,18 @@ pub fn signature(alg: &str, segment: &[u8]) -> Signature {
     if fits { Signature::Fits } else { Signature::Broken }
 }
 
+/// Whether a signature has just the length that whole ones have: RSA keys have a round number of bits.
+pub fn is_whole(alg: &str, segment: &[u8]) -> bool {
+    let round = !matches!(alg.get(..2), Some("RS" | "PS")) || decoded_length(segment).is_some_and(|n| n % 64 == 0);
+    round && signature(alg, segment) == Signature::Fits
+}
+
+/// Whether the last segment of a JWE has the length of an authentication tag (RFC 7518, section 5.1).
+pub fn has_whole_tag(text: &[u8]) -> bool {
+    let tag = text.rsplit(|b| *b == b'.').next().and_then(decoded_length);
+    matches!(tag, Some(16 | 24 | 32))
+}
+
 fn is_der(segment: &[u8], length: usize) -> bool {
     let mut head = [0u8; 3];
     let decoded = segment.get(..4).and_then(|four| BASE64URL.decode_slice(four, &mut head).ok());

@@ -139,6 +139,17 @@ pub fn read(bytes: &[u8], at: usize, phase: Phase, more: bool) -> Outcome {
     Outcome::Run(Base64Run { start, end, text: decode(&symbols[skipped..]), cut, marks, skipped })
 }
 
+/// The text that a value stands for, if it is base64 of nothing but printable ASCII: random bytes hardly ever are.
+pub fn text(value: &[u8]) -> Option<Vec<u8>> {
+    let symbols = value.strip_suffix(b"==").or(value.strip_suffix(b"=")).unwrap_or(value);
+    if symbols.len() < 16 || symbols.len() % 4 == 1 || !symbols.iter().all(|b| SYMBOLS.has(*b)) {
+        return None;
+    }
+    let text = decode(symbols);
+    let printable = |b: &u8| matches!(*b, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+    (text.len() >= 12 && text.iter().all(printable)).then(|| text.trim_ascii().to_vec())
+}
+
 /// Decodes symbols of either alphabet; a last group that is too short is left out.
 fn decode(symbols: &[u8]) -> Vec<u8> {
     let whole = if symbols.len() % 4 == 1 { symbols.len() - 1 } else { symbols.len() };

@@ -3,5 +3,6 @@
 
 pub mod base64_run;
 pub mod inflate;
+pub mod lines;
 pub mod secret;
 pub mod wide;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 
 use super::{MAX_TOKEN, NeedMore, Scanner, Token, Window};
+use crate::origin::Layer;
 use crate::rules::Form;
 use crate::secret::Secret;
 use crate::token::claims::{self, Header};
@@ -13,6 +14,7 @@ use crate::token::engine::Engine;
 use crate::token::escape::{self, BASE64URL, COMPACT, Class, Escape};
 use crate::token::facts::{Facts, Kind, Signature};
 use crate::token::fault::Fault;
+use crate::token::fold::lines;
 use crate::token::{jose, jose_json, weak_secret};
 
 /// How many tokens of one key are tried against the list of known secrets, per unit.
@@ -45,6 +47,10 @@ pub(super) struct HeaderRun {
 impl Scanner<'_> {
     pub(super) fn compact(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
         let Some(header_end) = self.header_end(window, at)? else {
+            let header_end = (self.run.end - window.base) as usize;
+            if lines::breaks_at(window.bytes, header_end) && self.wrapped(window, at)? {
+                return Ok(());
+            }
             return if self.run.tried == 0 { self.base64_json(window, at) } else { Ok(()) };
         };
         let Some(header) = self.header(&window.bytes[at..header_end]) else { return Ok(()) };
@@ -57,7 +63,12 @@ impl Scanner<'_> {
             self.too_long.push(window.base + at as u64);
             return Ok(());
         }
-        let Some(segments) = jose::segments(&run.text, header.encrypted) else { return Ok(()) };
+        let segments = jose::segments(&run.text, header.encrypted);
+        let whole = segments.as_ref().is_some_and(|segments| is_whole(&header, segments, &run.text));
+        if !whole && lines::breaks_at(window.bytes, run.end) && self.wrapped(window, at)? {
+            return Ok(());
+        }
+        let Some(segments) = segments else { return Ok(()) };
         if segments.form == Form::Jws && segments.payload.is_empty() && segments.signature.is_empty() {
             return Ok(()); // `eyJ…` and an ellipsis
         }
@@ -87,6 +98,39 @@ impl Scanner<'_> {
             },
         };
         self.sight(window, token, at, end)
+    }
+
+    /// A token that was cut into lines; only one whose end is sure is taken.
+    fn wrapped(&mut self, window: &Window<'_>, at: usize) -> Result<bool, NeedMore> {
+        let Some(joined) = lines::join(window.bytes, at, &COMPACT, 4, MAX_TOKEN) else { return Ok(false) };
+        self.work -= 2 * joined.text.len() as i64;
+        if joined.open && window.more && joined.text.len() < MAX_TOKEN {
+            return Err(NeedMore);
+        }
+        let Some(dot) = memchr::memchr(b'.', &joined.text).filter(|dot| *dot <= jose::MAX_HEADER) else {
+            return Ok(false);
+        };
+        let Some(header) = self.header(&joined.text[..dot]) else { return Ok(false) };
+        let whole = joined.lengths().find_map(|length| {
+            let segments = jose::segments(&joined.text[..length], header.encrypted)?;
+            is_whole(&header, &segments, &joined.text[..length]).then_some(segments)
+        });
+        let Some(segments) = whole else { return Ok(false) };
+        let layer = if joined.soft { Layer::QuotedPrintable } else { Layer::Wrapped };
+        let Some(layers) = self.layers.and(layer) else { return Ok(false) };
+        let text = &joined.text[..segments.length];
+        let kind = if header.encrypted { Kind::Jwe } else { Kind::Jwt };
+        let token = match self.known_token(text) {
+            Ok(token) => token,
+            Err(key) => match self.decode_compact(&header, &segments, kind, text) {
+                Some(token) => self.add(key, token),
+                None => return Ok(false),
+            },
+        };
+        let outer = std::mem::replace(&mut self.layers, layers);
+        let sighted = self.sight(window, token, at, joined.end(segments.length));
+        self.layers = outer;
+        sighted.map(|()| true)
     }
 
     /// Where the base64url that starts at `at` ends, if a dot follows it.
@@ -250,5 +294,13 @@ impl Scanner<'_> {
             }
         };
         self.sight(window, token, found.start, found.end)
+    }
+}
+
+/// Whether nothing is missing at the end of a token.
+fn is_whole(header: &Header, segments: &jose::Segments<'_>, text: &[u8]) -> bool {
+    match segments.form {
+        Form::Jws => jose::is_whole(&header.alg, segments.signature),
+        Form::Jwe => jose::has_whole_tag(&text[..segments.length]),
     }
 }

@@ -2,13 +2,15 @@
 //! unfolded is scanned like any other text; what is found inside stands where its outer bytes stand.
 
 use super::{HeaderRun, NeedMore, Scanner, Window};
-use crate::origin::Layer;
+use crate::origin::{Layer, Layers};
 use crate::rules::MAX_ANCHOR;
 use crate::token::carrier;
 use crate::token::engine::Fold;
 use crate::token::escape;
 use crate::token::fold::base64_run::{self, Base64Run, Outcome, Phase};
 use crate::token::fold::{inflate, secret, wide};
+use crate::token::names::Named;
+use crate::token::proof::could_be_opaque;
 
 /// The fewest symbols that could hold a token.
 const SHORTEST: usize = 20;
@@ -27,6 +29,16 @@ struct Unfolded<'t> {
     more: bool,
     /// Anchors before this offset in `text` belong to somebody else.
     own_from: u64,
+}
+
+/// What a value is behind its encoding.
+pub(super) enum FoldedValue {
+    /// No text in base64.
+    Plain,
+    /// An opaque token and what was undone.
+    Opaque(Vec<u8>, Layers),
+    /// What is inside has been seen, or is nothing.
+    Done,
 }
 
 impl Scanner<'_> {
@@ -115,6 +127,34 @@ impl Scanner<'_> {
                 }
                 self.claimed = self.claimed.max(sighting.end);
             }
+        }
+    }
+
+    /// What a named value is, if it is text in base64. Random tokens don't decode to text.
+    pub(super) fn folded_value(&mut self, window: &Window<'_>, value: &Named) -> FoldedValue {
+        let Some(layers) = self.layers.and(Layer::Base64) else { return FoldedValue::Plain };
+        let Some(text) = base64_run::text(&value.value) else { return FoldedValue::Plain };
+        let place = window.base + value.start as u64;
+        if self.unfolded.iter().any(|(start, end)| (*start..*end).contains(&place)) {
+            return FoldedValue::Done;
+        }
+        let Outcome::Run(run) = base64_run::read(window.bytes, value.start, Phase::Start, false) else {
+            return FoldedValue::Plain;
+        };
+        self.work -= 2 * (run.end - run.start) as i64;
+        self.unfolded.push((window.base + run.start as u64, window.base + run.end as u64));
+        let sighted = self.sightings.len();
+        self.unfold(window, &run, &[]);
+        let structured = matches!(text.first(), Some(b'{' | b'[' | b'<'));
+        if self.sightings.len() > sighted || self.foreign {
+            FoldedValue::Done
+        } else if structured {
+            // A session of its own making, say: the whole is the credential.
+            FoldedValue::Plain
+        } else if could_be_opaque(&text, SHORTEST) {
+            FoldedValue::Opaque(text, layers)
+        } else {
+            FoldedValue::Done
         }
     }
 

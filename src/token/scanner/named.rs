@@ -1,5 +1,8 @@
 //! Opaque tokens that a name announces.
 
+use std::borrow::Cow;
+
+use super::folded::FoldedValue;
 use super::{NeedMore, Scanner, Token, Window};
 use crate::finding::Confidence;
 use crate::rules::Role;
@@ -23,11 +26,16 @@ impl Scanner<'_> {
             if window.base + (value.start as u64) < self.claimed || self.has_own_shape(&value.value) {
                 continue;
             }
-            let token = match self.known_token(&value.value) {
+            let (text, layers) = match self.folded_value(window, &value) {
+                FoldedValue::Plain => (Cow::Borrowed(&value.value), self.layers),
+                FoldedValue::Opaque(text, layers) => (Cow::Owned(text), layers),
+                FoldedValue::Done => continue,
+            };
+            let token = match self.known_token(&text) {
                 Ok(token) => token,
                 Err(key) => {
-                    let fingerprint = Secret::new(&value.value[..]).fingerprint();
-                    let mut facts = self.facts_of(&value);
+                    let fingerprint = Secret::new(&text[..]).fingerprint();
+                    let mut facts = self.facts_of(&value, &text);
                     let role = engine.family(facts.family).role;
                     facts.lifetime = beside::lifetime(window.bytes, value.start, value.end, role);
                     facts.harmless = value.dpop;
@@ -36,16 +44,18 @@ impl Scanner<'_> {
             };
             let mut faults = Faults::default();
             faults.insert_if(value.carrier.in_url(), Fault::InUrl);
+            let outer = std::mem::replace(&mut self.layers, layers);
             self.push(window, token, value.start, value.end, value.carrier, faults);
+            self.layers = outer;
         }
         Ok(())
     }
 
     /// What is known of a value: its family is the first that proves it by its shape, else the one of its name.
-    fn facts_of(&mut self, value: &names::Named) -> Facts {
+    fn facts_of(&mut self, value: &names::Named, text: &[u8]) -> Facts {
         let engine = self.engine;
-        for index in engine.names.shaped(&engine.catalogue, &value.name, &value.value) {
-            if let Some(facts) = prefixed::prove(engine.family(index), index, &value.value, 0, &mut self.intern) {
+        for index in engine.names.shaped(&engine.catalogue, &value.name, text) {
+            if let Some(facts) = prefixed::prove(engine.family(index), index, text, 0, &mut self.intern) {
                 return facts;
             }
         }
