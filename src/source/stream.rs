@@ -174,6 +174,7 @@ pub fn scan(
     let mut state = State {
         base: part.start - part.lead(),
         filled: peeked.filled,
+        part_end: part.end.unwrap_or(u64::MAX),
         from: 0,
         counted_to: part.lead() as usize,
         lines: 0,
@@ -226,6 +227,8 @@ pub fn scan(
 struct State {
     /// Offset in the stream of the buffer's first byte.
     base: u64,
+    /// Offset in the stream of the part's end: lines from there on are counted by the part after it.
+    part_end: u64,
     /// How many bytes of the buffer are filled.
     filled: usize,
     /// Everything before is decided.
@@ -276,8 +279,12 @@ impl State {
         let start = (sighting.start - self.base) as usize;
         let end = (sighting.end - self.base) as usize;
         let (line, line_start) = if start >= self.counted_to {
-            self.count_to(bytes, start);
-            (self.lines, self.last_line_start)
+            // What is unfolded may stand beyond the part that holds the anchor.
+            let own = start.min(self.part_end.saturating_sub(self.base) as usize).max(self.counted_to);
+            self.count_to(bytes, own);
+            let beyond = &bytes[own..start];
+            let line_start = memchr::memrchr(b'\n', beyond).map(|at| self.base + (own + at) as u64 + 1);
+            (self.lines + lines::count(beyond) as i64, line_start.or(self.last_line_start))
         } else {
             let behind = memchr::memchr_iter(b'\n', &bytes[start..self.counted_to]).count() as i64;
             let line_start = match behind {

@@ -217,7 +217,7 @@ fn saml(chance: &mut Chance, response: bool, encrypted: bool) -> String {
 }
 
 /// How many kinds of pieces there are.
-pub const KINDS: u8 = 40;
+pub const KINDS: u8 = 47;
 
 /// A piece of text: a token in some dress, a separator, filler. Put together at run time, so that no source holds a
 /// token.
@@ -241,6 +241,7 @@ pub fn piece(kind: u8, seed: u64) -> Vec<u8> {
         10 => b"2026-03-01T12:00:00Z INFO gateway request id=7f3a status=200".to_vec(),
         11 => chance.text(b"abcdef ,.:=", 1 + (chance.0 % 90) as usize).into_bytes(),
         12 => chance.text(BASE62, 1 + (chance.0 % 700) as usize).into_bytes(),
+        13 if small < 2 => wide(&chance.text(b"abcdef ,.:=\n", 1 + (chance.0 % 200) as usize), small == 0),
         13 => chance.bytes(1 + (seed % 40) as usize),
         14 => "naïve – ünïcode ".as_bytes().to_vec(),
         // what announces a value
@@ -315,8 +316,33 @@ pub fn piece(kind: u8, seed: u64) -> Vec<u8> {
             let xml = saml(chance, small < 2, false).replace('"', "\\\"").replace('\n', "\\n");
             format!("{{\"xml\":\"{xml}\"}}").into_bytes()
         }
+        // folded into text
+        40 => format!("x: {}\n", STANDARD.encode(format!("{}{}", "a".repeat(small as usize), jwt(chance)))).into_bytes(),
+        41 => {
+            let text = format!("To whom it may concern,\n\nthe key is {} and no other.\n", jwt(chance));
+            let lines: Vec<String> = STANDARD.encode(text).as_bytes().chunks(76).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+            format!("Content-Transfer-Encoding: base64\r\n\r\n{}\r\n\r\n", lines.join("\r\n")).into_bytes()
+        }
+        42 => {
+            let data = format!("data:\n  a: {}\n  api-token: {}\n", STANDARD.encode(jwt(chance)), STANDARD.encode(chance.text(BASE62, 30)));
+            if small < 2 { format!("\n---\n{data}kind: Secret\n---\n") } else { format!("\n---\nkind: Secret\n{data}\n---\n") }.into_bytes()
+        }
+        43 => wide(&format!("Author{}: Bear{} {}\r\n", "ization", "er", jwt(chance)), small < 2),
+        44 => wide(&format!("{}{} ", ["gh", "s_"].concat(), chance.text(BASE62, 36)), small < 2),
+        45 => {
+            let token = jwt(chance);
+            let end = ["\n", "\r\n", "\n  ", "=\r\n", "\\\n"][small as usize];
+            let lines: Vec<&str> = token.as_bytes().chunks(64).filter_map(|c| std::str::from_utf8(c).ok()).collect();
+            format!("\n{}\n", lines.join(end)).into_bytes()
+        }
+        46 => format!("{}: {}\n", ["SERVICE", "_TOKEN"].concat(), STANDARD.encode(chance.text(BASE62, 30))).into_bytes(),
         _ => format!("{}{}\",\"token_type\":\"Bearer\",\"expires_in\":86400}}", [r#"{"access_tok"#, r#"en":""#].concat(), chance.text(BASE62, 32)).into_bytes(),
     }
+}
+
+/// In 16-bit characters.
+fn wide(text: &str, big_endian: bool) -> Vec<u8> {
+    text.encode_utf16().flat_map(|unit| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
 }
 
 /// The pieces, one after the other.

@@ -30,7 +30,7 @@ impl Joined {
 
     /// Offset past the first `length` characters.
     pub fn end(&self, length: usize) -> usize {
-        let last = length.saturating_sub(1);
+        let Some(last) = length.checked_sub(1) else { return self.marks[0].1 };
         let mark = self.marks.partition_point(|(index, _)| *index <= last).saturating_sub(1);
         self.marks.get(mark).map_or(0, |(index, offset)| offset + (last - index) + 1)
     }
@@ -49,6 +49,7 @@ pub fn breaks_at(bytes: &[u8], at: usize) -> bool {
 pub fn join(bytes: &[u8], at: usize, class: &Class, dots: usize, limit: usize) -> Option<Joined> {
     let mut joined = Joined { text: Vec::new(), soft: false, open: false, marks: vec![(0, at)] };
     let mut line_start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |n| n + 1);
+    let mut content_start = at;
     let mut width = None;
     let mut seen = 0;
     let mut next = at;
@@ -90,15 +91,16 @@ pub fn join(bytes: &[u8], at: usize, class: &Class, dots: usize, limit: usize) -
         }
         let following = next + usize::from(soft) + gap;
         if !soft {
-            let this = next - line_start;
+            // Either the line has the width, or what of the token stands on it.
+            let (this, own) = (next - line_start, next - content_start);
             let wrapped = match width {
-                Some(width) => this == width,
+                Some((width, first_own)) => this == width || own == first_own,
                 None => this >= NARROWEST && (WIDTHS.contains(&this) || width_of(bytes, following) == Some(this)),
             };
             if !wrapped {
                 break;
             }
-            width = Some(this);
+            width = Some((this, own));
         }
         let indent = bytes[following..].iter().take(64).take_while(|b| matches!(**b, b' ' | b'\t' | b'>')).count();
         if byte == b'=' && indent > 0 || !bytes.get(following + indent).is_some_and(|b| class.has(*b)) {
@@ -108,6 +110,7 @@ pub fn join(bytes: &[u8], at: usize, class: &Class, dots: usize, limit: usize) -
         joined.soft |= soft;
         line_start = following;
         next = following + indent;
+        content_start = next;
         joined.marks.push((joined.text.len(), next));
     }
     (joined.marks.len() > 1 || joined.open).then_some(joined)

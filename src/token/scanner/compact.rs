@@ -48,10 +48,14 @@ impl Scanner<'_> {
     pub(super) fn compact(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
         let Some(header_end) = self.header_end(window, at)? else {
             let header_end = (self.run.end - window.base) as usize;
+            if header_end - at > jose::MAX_HEADER || self.run.tried >= MAX_HEADERS {
+                return Ok(());
+            }
+            self.run.tried += 1;
             if lines::breaks_at(window.bytes, header_end) && self.wrapped(window, at)? {
                 return Ok(());
             }
-            return if self.run.tried == 0 { self.base64_json(window, at) } else { Ok(()) };
+            return self.base64_json(window, at);
         };
         let Some(header) = self.header(&window.bytes[at..header_end]) else { return Ok(()) };
         let dots = if header.encrypted { 4 } else { 2 };
@@ -102,6 +106,10 @@ impl Scanner<'_> {
 
     /// A token that was cut into lines; only one whose end is sure is taken.
     fn wrapped(&mut self, window: &Window<'_>, at: usize) -> Result<bool, NeedMore> {
+        if self.work < 0 {
+            self.too_dense.get_or_insert(window.base + at as u64);
+            return Ok(false);
+        }
         let Some(joined) = lines::join(window.bytes, at, &COMPACT, 4, MAX_TOKEN) else { return Ok(false) };
         self.work -= 2 * joined.text.len() as i64;
         if joined.open && window.more && joined.text.len() < MAX_TOKEN {

@@ -68,11 +68,12 @@ impl Scanner<'_> {
         if self.unfolded.iter().any(|(start, end)| (*start..*end).contains(&place)) || self.layers.is_full() {
             return Ok(());
         }
-        let run = match base64_run::read(window.bytes, at, phase, window.more) {
-            Outcome::Run(run) => run,
-            Outcome::NeedMore if window.bytes.len() - at >= super::MAX_TOKEN => return Ok(()),
-            Outcome::NeedMore => return Err(NeedMore),
-        };
+        if self.work < 0 {
+            self.too_dense.get_or_insert(place);
+            return Ok(());
+        }
+        let more = window.more && window.bytes.len() - at < super::MAX_TOKEN;
+        let Outcome::Run(run) = base64_run::read(window.bytes, at, phase, more) else { return Err(NeedMore) };
         if run.cut {
             self.too_long.push(window.base + run.start as u64);
         }
