@@ -3,7 +3,7 @@
 mod common;
 
 use common::mint::{self, Jwt, base64url, ec_jwk, thumbprint};
-use common::{NOW_SECONDS, number, scan_bytes, text, texts};
+use common::{NOW_SECONDS, folder, number, scan_bytes, text, texts};
 use serde_json::{Value, json};
 
 /// What is expected of the one token in `line`. `faults` must be among those named, `absent` must not.
@@ -455,4 +455,41 @@ fn samples_weigh_less() {
         text(finding, "/severity").to_owned()
     };
     assert_eq!((severity("src/app.env"), severity("docs/howto.md")), ("medium".to_owned(), "low".to_owned()));
+}
+
+/// What stands beside a key can say that it is public; the same key in a place that does not say so is none the less a
+/// key, in whatever order the places are met.
+#[test]
+fn public_is_what_every_place_says_is_public() {
+    let key = mint::hex(7, 32);
+    let page = format!("docsearch({{ apiKey: '{key}', indexName: 'handbook' }})");
+    let plain = format!("api_key = \"{key}\"");
+    let filler = "\n".repeat(600);
+    for (severity, files) in [
+        ("info", vec![("page.js", page.clone())]),
+        ("high", vec![("a.txt", format!("{page}{filler}{plain}"))]),
+        ("high", vec![("a.txt", format!("{plain}{filler}{page}"))]),
+        ("high", vec![("a.txt", page.clone()), ("b.txt", plain.clone())]),
+        ("high", vec![("a.txt", plain.clone()), ("b.txt", page.clone())]),
+    ] {
+        let dir = folder(files);
+        let record = common::scan(dir.path(), &["."]);
+        assert_eq!(record.findings.len(), 1);
+        assert_eq!(text(&record.findings[0], "/severity"), severity);
+    }
+}
+
+/// Sent with the DPoP scheme at one place and as a bearer token at another, an opaque token is a bearer token.
+#[test]
+fn one_bearer_use_is_enough() {
+    let token = mint::opaque(8, 40);
+    let [dpop, bearer] = ["DPoP", "Bearer"].map(|scheme| format!("Authorization: {scheme} {token}\n\n"));
+    for (content, severity) in
+        [(dpop.clone(), "info"), (format!("{dpop}{bearer}"), "medium"), (bearer + &dpop, "medium")]
+    {
+        let dir = folder([("a.http", content)]);
+        let record = common::scan(dir.path(), &["."]);
+        assert_eq!(record.findings.len(), 1);
+        assert_eq!(text(&record.findings[0], "/severity"), severity);
+    }
 }

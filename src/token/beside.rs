@@ -1,8 +1,10 @@
 //! What stands beside a token in the same record: its lifetime, its type, a DPoP proof.
 
-use crate::rules::Role;
+use crate::rules::{Family, Role};
 
 const NEAR: usize = 400;
+/// How far from a token what makes its place a public one may stand.
+const PUBLIC_NEAR: usize = 512;
 /// How far past a token what belongs to it is looked for.
 pub(super) const AHEAD: usize = 2048;
 
@@ -13,6 +15,12 @@ fn around(bytes: &[u8], start: usize, end: usize) -> [&[u8]; 2] {
     let before = before.iter().rposition(|b| *b == b'{').map_or(before, |at| &before[at..]);
     let after = memchr::memchr(b'}', after).map_or(after, |at| &after[..at]);
     [before, after]
+}
+
+/// Whether the place is one where keys of this family are public by design.
+pub(super) fn is_public(family: &Family, bytes: &[u8], start: usize, end: usize) -> bool {
+    let near = || &bytes[start.saturating_sub(PUBLIC_NEAR)..bytes.len().min(end + PUBLIC_NEAR)];
+    family.public_near.as_ref().is_some_and(|expected| expected.is_match(near()))
 }
 
 /// The value of `expires_in` that belongs to the token.

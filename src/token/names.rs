@@ -395,7 +395,7 @@ impl Reader<'_> {
         if run.text.ends_with(b"..") {
             return Outcome::Values(Vec::new());
         }
-        used(7);
+        used(11);
         let mut value: &[u8] = &run.text;
         let mut end = run.end;
         // A sentence's full stop is no part of the token.

@@ -32,12 +32,20 @@ impl Scanner<'_> {
                 FoldedValue::Done => continue,
             };
             let token = match self.known_token(&text) {
-                Ok(token) => token,
+                Ok(token) => {
+                    // Harmless or public only where every place says so.
+                    let facts = &mut self.tokens[token as usize].facts;
+                    facts.harmless &= value.dpop;
+                    facts.public = facts.public
+                        && beside::is_public(engine.family(facts.family), window.bytes, value.start, value.end);
+                    token
+                }
                 Err(key) => {
                     let fingerprint = Secret::new(&text[..]).fingerprint();
                     let mut facts = self.facts_of(&value, &text);
-                    let role = engine.family(facts.family).role;
-                    facts.lifetime = beside::lifetime(window.bytes, value.start, value.end, role);
+                    let family = engine.family(facts.family);
+                    facts.lifetime = beside::lifetime(window.bytes, value.start, value.end, family.role);
+                    facts.public = beside::is_public(family, window.bytes, value.start, value.end);
                     facts.harmless = value.dpop;
                     self.add(key, Token { facts, fingerprint, published: engine.known.token(&fingerprint) })
                 }

@@ -8,8 +8,6 @@ use crate::token::{beside, prefixed};
 
 /// How many beginnings of a token whose anchor stands inside it are tried.
 const MAX_LEADS: usize = 4;
-/// How far around a token what makes it public is looked for, in bytes.
-const NEAR: usize = 512;
 /// Longest token of a prefixed family, in bytes.
 const MAX_PREFIXED: usize = 16 * 1024;
 
@@ -97,10 +95,7 @@ impl Scanner<'_> {
         if window.more && end + beside::AHEAD > bytes.len() {
             return Err(NeedMore);
         }
-        let public = family
-            .public_near
-            .as_ref()
-            .is_some_and(|near| near.is_match(&bytes[start.saturating_sub(NEAR)..bytes.len().min(end + NEAR)]));
+        let public = beside::is_public(family, bytes, start, end);
         let token = match self.known_token(&text) {
             Ok(token) => {
                 self.tokens[token as usize].facts.public &= public;
