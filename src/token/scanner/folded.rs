@@ -245,7 +245,7 @@ impl Scanner<'_> {
         );
         let state =
             (!wide).then(|| (std::mem::take(&mut self.claimed), self.processed.take(), std::mem::take(&mut self.saml)));
-        let run = std::mem::replace(&mut self.run, HeaderRun::default());
+        let run = std::mem::take(&mut self.run);
         let spans = std::mem::take(&mut self.unfolded);
         let wide_state =
             (std::mem::take(&mut self.wide_claimed), self.wide_processed.take(), std::mem::take(&mut self.wide_saml));
