@@ -1,7 +1,7 @@
 //! Text folded into the text at hand: base64 where something announces it, gzip in it, 16-bit characters. What is
 //! unfolded is scanned like any other text; what is found inside stands where its outer bytes stand.
 
-use super::{HeaderRun, NeedMore, Scanner, Window};
+use super::{NeedMore, Scanner, Window};
 use crate::origin::{Layer, Layers};
 use crate::rules::MAX_ANCHOR;
 use crate::token::carrier;
