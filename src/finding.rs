@@ -169,6 +169,24 @@ pub struct TokenRecord {
     pub privileged: bool,
 }
 
+/// What is known of a private key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyRecord {
+    /// 64 hexadecimal digits; the same for one key in several containers, as far as they are not encrypted.
+    pub fingerprint: String,
+    /// What it stands in: `pem`, `der`, `jwk`, `pkcs12`, `keystore`, `openssh`, `putty`, `age`, `pgp`.
+    pub format: &'static str,
+    /// Algorithm and size, such as `EC P-256` or `RSA 2048`, where that can be seen.
+    pub algorithm: Option<String>,
+    /// A passphrase that is not empty guards it.
+    pub encrypted: bool,
+    /// The JWK thumbprint of its public half (RFC 7638), base64url.
+    pub jkt: Option<String>,
+    /// The thumbprints of certificates of this key that were found in the same scan (RFC 8705), base64url.
+    #[serde(rename = "x5t#S256")]
+    pub certificates: Vec<String>,
+}
+
 /// One thing to report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -195,10 +213,21 @@ pub struct Finding {
     /// The token, for the token audit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenRecord>,
+    /// The private key, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyRecord>,
     /// Why it was judged so.
     pub because: Vec<String>,
     /// What to do, one sentence.
     pub fix: String,
+}
+
+impl Finding {
+    /// The fingerprint of what was found.
+    pub fn fingerprint(&self) -> Option<&str> {
+        let token = self.token.as_ref().map(|token| &token.fingerprint);
+        token.or(self.key.as_ref().map(|key| &key.fingerprint)).map(String::as_str)
+    }
 }
 
 /// How far a file was examined.

@@ -139,6 +139,42 @@ fn announced(canaries: &mut Canaries, seed: u64) -> Vec<(&'static str, String)> 
     lines
 }
 
+/// Private keys in their dresses; every one of another key.
+fn keys(canaries: &mut Canaries) -> Vec<String> {
+    let mut der = |seed: u64| {
+        let head = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        let secret = mint::Chance::new(seed).bytes(32);
+        canaries.add("private key", &mint::base64url(&secret));
+        let der = [&head[..], &secret].concat();
+        canaries.add("private key", &STANDARD.encode(&der));
+        der
+    };
+    let label = ["PRIV", "ATE KEY"].concat();
+    let pem = |der: &[u8]| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
+    let account = json!({
+        "type": "service_account",
+        "private_key_id": "0f3a9c1d",
+        "private_key": pem(&der(904)),
+        "client_email": "builder@acme-test.iam.gserviceaccount.com",
+    });
+    let jwk = |der: &[u8]| json!({"kty": "OKP", "crv": "Ed25519", "d": mint::base64url(&der[16..])});
+    let in_base64 = STANDARD.encode(pem(&der(905)));
+    let lines = vec![
+        pem(&der(901)),
+        pem(&der(902)).replace('\n', "\\n"),
+        pem(&der(903))[..90].to_owned(),
+        account.to_string(),
+        format!("client-key-data: {in_base64}"),
+        format!("privateKey: {}", STANDARD.encode(der(906))),
+        jwk(&der(907)).to_string(),
+        json!({"key": jwk(&der(908)).to_string()}).to_string(),
+        json!({"kty": "oct", "k": mint::base64url(&der(909)[16..])}).to_string(),
+        format!("JWT_SECRET={}", mint::base64url(&der(910)[16..])),
+    ];
+    canaries.add("private key in base64", &in_base64);
+    lines
+}
+
 /// One token of each way of being recognised, where every one costs many runs.
 fn few(canaries: &mut Canaries) -> Vec<(&'static str, String)> {
     let mut tokens = shaped(canaries, 1);
@@ -194,6 +230,8 @@ fn in_files_and_on_standard_input() {
     canaries.add("private key in a proof", key["d"].as_str().expect("a text"));
     lines.push(format!("DPoP: {}", canaries.keep("proof", dpop_proof(key.clone()).mint())));
     lines.push(canaries.keep("private key in cnf", Jwt::access().claim("cnf", json!({"jwk": key})).mint()));
+
+    lines.extend(keys(&mut canaries));
 
     let dir = folder([("app.log", lines.join("\n")), ("tests/one-line.json", lines.join(" "))]);
     let record = common::scan(dir.path(), &["."]);

@@ -89,7 +89,7 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         }
         labelled(out, "seen", &text)?;
     }
-    let fingerprint = finding.token.as_ref().map_or("", |t| &t.fingerprint[..12]);
+    let fingerprint = finding.fingerprint().map_or("", |text| &text[..12]);
     let confidence = finding.confidence.word();
     writeln!(
         out,

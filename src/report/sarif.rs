@@ -247,7 +247,7 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
             place
         })
         .collect();
-    let fingerprint = finding.token.as_ref().map(|t| t.fingerprint.clone()).unwrap_or_default();
+    let fingerprint = finding.fingerprint().unwrap_or_default();
     let region = json!({
         "startLine": place.line,
         "startColumn": place.column,
@@ -273,6 +273,7 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
             "faults": finding.faults,
             "carrier": finding.carrier,
             "token": finding.token,
+            "key": finding.key,
         },
     })
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use regex::bytes::Regex;
 
 use super::decoder::Decoder;
+use super::key::{self, KeyMatch};
 use super::reader::{Fields, Result, document};
 use super::{Reference, Taxa, unsplit};
 use crate::finding::Confidence;
@@ -276,7 +277,9 @@ pub struct Family {
     pub jose: Option<JoseMatch>,
     /// Which SAML assertions belong to it.
     pub saml: Option<SamlForm>,
-    /// Order among JOSE families, high first.
+    /// Which private keys belong to it.
+    pub key: Option<KeyMatch>,
+    /// Order among JOSE families, or among those of keys, high first.
     pub rank: i32,
     /// What it can be bound to.
     pub bindable: Bindable,
@@ -349,6 +352,10 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         Some(node) => Some(read_jose(file, node)?),
         None => None,
     };
+    let key = match f.node("key") {
+        Some(node) => Some(key::read(file, node)?),
+        None => None,
+    };
     let mut anchors = Vec::new();
     for (text, node) in f.texts("anchors")? {
         if !(crate::rules::MIN_ANCHOR..=crate::rules::MAX_ANCHOR).contains(&text.len()) {
@@ -371,8 +378,9 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
     if names.iter().any(|name| name == "*") && pattern.is_none() {
         return f.error(node, "every name (`*`) needs a `pattern` for the value");
     }
-    if jose.is_none() && saml.is_none() && names.is_empty() && !has_pattern {
-        return f.error(node, format!("`{slug}` needs `jose`, `saml`, `names`, or both `anchors` and `pattern`"));
+    if jose.is_none() && saml.is_none() && key.is_none() && names.is_empty() && !has_pattern {
+        return f
+            .error(node, format!("`{slug}` needs `jose`, `saml`, `key`, `names`, or both `anchors` and `pattern`"));
     }
     let lead = f.regex("lead")?.map(str::to_owned);
     let lead_length = lead.as_deref().and_then(lengths).map_or(super::MAX_LEAD, |range| *range.end());
@@ -492,6 +500,7 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         anchors,
         jose,
         saml,
+        key,
     };
     f.done()?;
     Ok(family)

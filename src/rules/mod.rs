@@ -5,6 +5,7 @@ mod check;
 mod decoder;
 pub mod docs;
 mod family;
+mod key;
 mod page;
 mod reader;
 mod taxonomy;
@@ -18,6 +19,7 @@ pub use family::{
     AnchorAt, Bindable, Checksum, Expiry, Family, Form, JoseMatch, OnChecksumFailure, Pattern, Payload, Predicates,
     Reach, Role, SamlForm,
 };
+pub use key::{KeyFormat, KeyMatch};
 pub use page::Page;
 pub use reader::RuleError;
 pub use taxonomy::{Taxa, Taxonomy, taxonomies, taxonomy};

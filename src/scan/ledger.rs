@@ -1,7 +1,7 @@
 //! The ledger: one entry a token, however often and wherever it is seen. What it holds does not depend on the order in
 //! which threads bring it: counts add up, faults unite, and of the places the smallest are kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::origin::{Layers, Origin};
@@ -10,6 +10,7 @@ use crate::source::stream::{PLACES, PartEnd, PartPlace};
 use crate::token::carrier::Carrier;
 use crate::token::facts::Facts;
 use crate::token::fault::Faults;
+use crate::token::keys::Certificate;
 use crate::token::scanner::Token;
 
 /// How many files of a token are kept.
@@ -18,6 +19,15 @@ const FILES: usize = 16;
 const SHARDS: usize = 16;
 /// How many entries lie together.
 const CHUNK: usize = 256;
+
+/// How many certificates of a scan are kept: those with the smallest thumbprints.
+const CERTIFICATES: usize = 256 * 1024;
+
+/// Where an entry lies.
+pub(super) type At = (u32, u32);
+
+/// The certificates of a scan.
+pub(super) type Certificates = BTreeSet<Certificate>;
 
 /// A place of a token.
 #[derive(Debug, Clone)]
@@ -70,11 +80,27 @@ pub(super) struct Ledger {
     shards: Vec<Mutex<Shard>>,
     /// Of files that were read in parts: what each part gave.
     parts: Mutex<BTreeMap<Arc<str>, Vec<PartEnd>>>,
+    certificates: Mutex<Certificates>,
+}
+
+/// What a ledger holds in the end.
+#[derive(Debug)]
+pub(super) struct Closed {
+    /// All entries, in no particular order.
+    pub(super) entries: Entries,
+    /// Of files that were read in parts: how each part ended.
+    pub(super) parts: BTreeMap<Arc<str>, Vec<PartEnd>>,
+    /// All certificates.
+    pub(super) certificates: Certificates,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), parts: Mutex::default() }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            parts: Mutex::default(),
+            certificates: Mutex::default(),
+        }
     }
 }
 
@@ -98,17 +124,22 @@ impl Ledger {
             entry.faults = entry.faults.union(seen.faults);
             entry.in_earnest |= !sample;
             // Two units may have read different things beside one token, or tried its signature or not.
-            // Named differently at two places: what the family with the smaller index reads counts, whoever came first.
-            // General families come last.
-            if token.facts.family < entry.facts.family {
-                let before = std::mem::replace(&mut entry.facts, token.facts.clone());
-                entry.facts.unite(&before);
-            } else {
-                entry.facts.unite(&token.facts);
-            }
+            entry.facts.merge(&token.facts);
             for &(at, carrier, layers) in &seen.places {
                 entry.keep(Place { origin: origin.clone(), layers, part, at, carrier });
             }
+        }
+    }
+
+    /// Adds the certificates that a unit saw.
+    pub(super) fn add_certificates(&self, seen: &[Certificate]) {
+        if seen.is_empty() {
+            return;
+        }
+        let mut all = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(seen.iter().copied());
+        while all.len() > CERTIFICATES {
+            all.pop_last();
         }
     }
 
@@ -117,13 +148,17 @@ impl Ledger {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), ends);
     }
 
-    /// All entries, in no particular order, and the parts of files.
-    pub(super) fn close(self) -> (Entries, BTreeMap<Arc<str>, Vec<PartEnd>>) {
+    /// What it holds.
+    pub(super) fn close(self) -> Closed {
         let mut entries = Entries::default();
         for shard in self.shards {
             entries.chunks.extend(shard.into_inner().unwrap_or_else(PoisonError::into_inner).chunks);
         }
-        (entries, self.parts.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Closed {
+            entries,
+            parts: self.parts.into_inner().unwrap_or_else(PoisonError::into_inner),
+            certificates: self.certificates.into_inner().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 }
 
@@ -169,19 +204,24 @@ impl Entries {
     }
 
     /// All of them, each with where it lies.
-    pub(super) fn iter(&self) -> impl Iterator<Item = ((u32, u32), &Entry)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (At, &Entry)> {
         self.chunks.iter().enumerate().flat_map(|(chunk, entries)| {
             entries.iter().enumerate().map(move |(at, entry)| ((chunk as u32, at as u32), entry))
         })
     }
 
     /// The one that lies there.
-    pub(super) fn get(&self, (chunk, at): (u32, u32)) -> &Entry {
+    pub(super) fn get(&self, (chunk, at): At) -> &Entry {
         &self.chunks[chunk as usize][at as usize]
     }
 }
 
 impl Entry {
+    /// By what entries are ordered: the first place, then the fingerprint.
+    pub(super) fn order(&self) -> (Option<(&Origin, u64)>, Fingerprint) {
+        (self.places.first().map(|place| (&*place.origin, place.at.start)), self.fingerprint)
+    }
+
     /// Keeps a place if it is among the first few of its file and its file among the first few of all.
     fn keep(&mut self, place: Place) {
         let key = |p: &Place| (p.origin.clone(), p.at.start);

@@ -4,6 +4,7 @@
 //! walk is over, big archives are shared out whole. Whatever the threads do, the outcome is the same: entries are merged by rules that don't depend on
 //! order, and everything is sorted before it is reported.
 
+mod company;
 mod ledger;
 mod outcome;
 mod pipe;
@@ -206,7 +207,7 @@ impl<'a> Shared<'a> {
 
     fn finish(self) -> Outcome {
         let interrupted = self.stopped();
-        let (entries, parts) = self.ledger.close();
+        let ledger = self.ledger.close();
         let mut coverage = self.coverage.into_inner().unwrap_or_else(PoisonError::into_inner);
         for row in &mut coverage {
             row.path = redact(self.job.engine, &row.path).into();
@@ -220,7 +221,7 @@ impl<'a> Shared<'a> {
             ignored_files: self.ignored.into_inner(),
             partial: interrupted,
         };
-        Outcome::new(self.job, entries, parts, coverage, summary)
+        Outcome::new(self.job, ledger, coverage, summary)
     }
 }
 
@@ -411,6 +412,7 @@ impl Sink for Tally<'_> {
 
     fn take(&mut self, scanner: &Scanner<'_>) {
         self.shared.ledger.add(self.origin, self.part, self.sample, &scanner.tokens, &self.seen);
+        self.shared.ledger.add_certificates(&scanner.certificates);
         self.seen.clear();
     }
 

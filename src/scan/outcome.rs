@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::Job;
-use super::ledger::{Entries, Entry, Place};
-use crate::finding::{Coverage, Finding, Location, Related, Severity, Suppressed, TokenRecord};
+use super::company::{Company, Tie};
+use super::ledger::{At, Closed, Entries, Entry, Place};
+use crate::finding::{Coverage, Finding, KeyRecord, Location, Related, Severity, Suppressed, TokenRecord};
 use crate::origin::Layer;
 use crate::policy::Policy;
 use crate::rules::{Catalogue, Role};
@@ -15,6 +16,9 @@ use crate::token::engine::Engine;
 use crate::token::facts::Facts;
 use crate::token::judge::{Case, judge, rfc3339, severity_of};
 use crate::token::redact::redact;
+
+/// How many certificates of a key are named.
+const MAX_CERTIFICATES: usize = 8;
 
 /// Counts of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +39,10 @@ pub struct Outcome {
     entries: Entries,
     parts: BTreeMap<Arc<str>, Vec<PartEnd>>,
     id_token_issuers: HashSet<Arc<str>>,
+    company: Company,
     /// Severities of the findings, worst first, with the entry each comes from.
-    order: Vec<(Severity, (u32, u32))>,
-    published: Vec<(u32, u32)>,
+    order: Vec<(Severity, At)>,
+    published: Vec<At>,
     now: i64,
     /// What was not plainly examined.
     pub coverage: Vec<Coverage>,
@@ -46,23 +51,20 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn new(
-        job: &Job<'_>,
-        entries: Entries,
-        parts: BTreeMap<Arc<str>, Vec<PartEnd>>,
-        coverage: Vec<Coverage>,
-        summary: Summary,
-    ) -> Self {
+    pub(super) fn new(job: &Job<'_>, ledger: Closed, coverage: Vec<Coverage>, summary: Summary) -> Self {
+        let Closed { entries, parts, certificates } = ledger;
         let role = |facts: &Facts| job.engine.catalogue.families[usize::from(facts.family)].role;
         let id_token_issuers = entries
             .iter()
             .filter(|(_, entry)| role(&entry.facts) == Role::Id)
             .filter_map(|(_, entry)| entry.facts.issuer.clone())
             .collect();
+        let company = Company::new(&entries, &certificates, job.engine);
         let mut outcome = Self {
             entries,
             parts,
             id_token_issuers,
+            company,
             order: Vec::new(),
             published: Vec::new(),
             now: job.now,
@@ -76,14 +78,11 @@ impl Outcome {
         for (index, entry) in outcome.entries.iter() {
             if entry.published.is_some() {
                 published.push(index);
-            } else if let Some(severity) = outcome.severity(entry, &job.engine.catalogue, job.policy) {
+            } else if let Some(severity) = outcome.severity(index, entry, &job.engine.catalogue, job.policy) {
                 order.push((severity, index));
             }
         }
-        let place = |index: (u32, u32)| {
-            let entry = outcome.entries.get(index);
-            (entry.places.first().map(|p| (&*p.origin, p.at.start)), entry.fingerprint)
-        };
+        let place = |index: At| outcome.entries.get(index).order();
         order.sort_unstable_by(|(a, i), (b, k)| b.cmp(a).then_with(|| place(*i).cmp(&place(*k))));
         published.sort_unstable_by(|i, k| place(*i).cmp(&place(*k)));
         (outcome.order, outcome.published) = (order, published);
@@ -117,12 +116,12 @@ impl Outcome {
 
     /// The findings, worst first, then by place. Each is made when it is asked for.
     pub fn findings<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
-        self.order.iter().filter_map(move |(_, index)| self.finding(self.entries.get(*index), engine, policy))
+        self.order.iter().filter_map(move |(_, index)| self.finding(*index, self.entries.get(*index), engine, policy))
     }
 
     /// The findings and, judged like them, the tokens that everybody knows.
     pub(super) fn all<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
-        self.entries.iter().filter_map(move |(_, entry)| self.finding(entry, engine, policy))
+        self.entries.iter().filter_map(move |(index, entry)| self.finding(index, entry, engine, policy))
     }
 
     /// Tokens that were recognised and are no findings, by place.
@@ -144,39 +143,35 @@ impl Outcome {
         })
     }
 
-    fn case<'a>(&self, entry: &'a Entry) -> Case<'a> {
+    fn case<'a>(&self, index: At, entry: &'a Entry, company: &'a [String]) -> Case<'a> {
         Case {
             facts: &entry.facts,
-            place_faults: entry.faults,
+            place_faults: entry.faults.union(self.company.faults(index)),
             only_in_samples: !entry.in_earnest,
             issuer_mints_id_tokens: entry.facts.issuer.as_ref().is_some_and(|iss| self.id_token_issuers.contains(iss)),
             carrier: entry.places.first().map_or(crate::token::carrier::Carrier::Bare, |p| p.carrier),
+            company,
         }
     }
 
-    fn severity(&self, entry: &Entry, catalogue: &Catalogue, policy: &Policy) -> Option<Severity> {
-        severity_of(&self.case(entry), catalogue, policy, self.now)
+    fn severity(&self, index: At, entry: &Entry, catalogue: &Catalogue, policy: &Policy) -> Option<Severity> {
+        severity_of(&self.case(index, entry, &[]), catalogue, policy, self.now)
     }
 
-    fn finding(&self, entry: &Entry, engine: &Engine, policy: &Policy) -> Option<Finding> {
+    fn finding(&self, index: At, entry: &Entry, engine: &Engine, policy: &Policy) -> Option<Finding> {
         let safe = |text: &str| redact(engine, text);
-        let verdict = judge(&self.case(entry), &engine.catalogue, policy, self.now, &safe)?;
+        let company = self.company_in_words(index, engine);
+        let verdict = judge(&self.case(index, entry, &company), &engine.catalogue, policy, self.now, &safe)?;
         let facts = &entry.facts;
         let first = entry.places.first()?;
-        let related = entry.places[1..]
-            .iter()
-            .map(|place| {
-                let (LineColumn { line, column }, _) = self.lines(place);
-                Related {
-                    path: safe(&place.origin.path).into(),
-                    member: member(place, engine),
-                    line,
-                    column,
-                    message: "the same token".to_owned(),
-                    packed: !place.origin.layers.is_empty(),
-                }
-            })
-            .collect();
+        let same = if facts.key.is_some() { "the same key" } else { "the same token" };
+        let again = entry.places[1..].iter().map(|place| self.related(place, same, engine));
+        let others = self.company.ties(index).iter().filter_map(|tie| {
+            let place = self.entries.get(tie.other()?).places.first()?;
+            Some(self.related(place, tie.message(), engine))
+        });
+        // Those of other findings first: reports may show but a few.
+        let related = others.chain(again).collect();
         let optional = |text: Option<&str>| text.map(safe);
         Some(Finding {
             family: Some(engine.catalogue.families[usize::from(facts.family)].slug.clone()),
@@ -187,7 +182,18 @@ impl Outcome {
             related,
             occurrences: entry.occurrences,
             carrier: first.carrier.word(),
-            token: Some(TokenRecord {
+            key: facts.key.as_ref().map(|key| KeyRecord {
+                fingerprint: entry.fingerprint.hex(),
+                format: key.format.word(),
+                algorithm: key.algorithm.name(),
+                encrypted: !key.protection.is_open(),
+                jkt: key.thumbprint.map(|thumbprint| thumbprint.base64url()),
+                certificates: {
+                    let known = key.thumbprint.as_ref().map_or(&[][..], |key| self.company.certificates(key));
+                    known.iter().take(MAX_CERTIFICATES).map(|x5t| x5t.base64url()).collect()
+                },
+            }),
+            token: facts.key.is_none().then(|| TokenRecord {
                 fingerprint: entry.fingerprint.hex(),
                 kind: facts.kind.word(),
                 alg: optional(facts.alg.as_deref()),
@@ -208,6 +214,49 @@ impl Outcome {
             rule: verdict.rule,
             faults: verdict.faults,
         })
+    }
+
+    /// What the scan found that belongs to an entry, in words fit to be printed.
+    fn company_in_words(&self, index: At, engine: &Engine) -> Vec<String> {
+        let place = |at: At| self.entries.get(at).places.first().map(|place| self.place_in_words(place, engine));
+        let ties = self.company.ties(index);
+        let mut words = Vec::new();
+        for tie in ties {
+            let text = match *tie {
+                Tie::ProofKey(at) => place(at).map(|place| format!("its proof key stands in {place}")),
+                Tie::PublishedKey(source) => Some(format!("its proof key was published: {source}")),
+                Tie::Environments(one, other) => Some(format!("it stands in {one} and in {other}")),
+                Tie::OtherClient(at) => {
+                    let client = self.entries.get(at).facts.client.as_deref().map(|client| redact(engine, client));
+                    client.map(|client| format!("a token of client {client} is bound to the same key"))
+                }
+                Tie::BoundToken(at) => place(at).map(|place| format!("a token in {place} is bound to it")),
+                Tie::Proof(at) => place(at).map(|place| format!("a DPoP proof in {place} was made with it")),
+            };
+            words.extend(text);
+        }
+        words
+    }
+
+    fn place_in_words(&self, place: &Place, engine: &Engine) -> String {
+        let (LineColumn { line, .. }, _) = self.lines(place);
+        let path = redact(engine, &place.origin.path);
+        match member(place, engine) {
+            Some(member) => format!("{path}!/{member}:{line}"),
+            None => format!("{path}:{line}"),
+        }
+    }
+
+    fn related(&self, place: &Place, message: &str, engine: &Engine) -> Related {
+        let (LineColumn { line, column }, _) = self.lines(place);
+        Related {
+            path: redact(engine, &place.origin.path).into(),
+            member: member(place, engine),
+            line,
+            column,
+            message: message.to_owned(),
+            packed: !place.origin.layers.is_empty(),
+        }
     }
 
     fn location(&self, place: &Place, engine: &Engine) -> Location {

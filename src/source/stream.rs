@@ -195,7 +195,7 @@ pub fn scan(
         let done =
             scanner.scan(Window { bytes: &buffer[..state.filled], base: state.base, from: state.from, to, more });
         state.report(&buffer[..state.filled], scanner, sink);
-        if scanner.tokens.len() >= MAX_TOKENS {
+        if scanner.tokens.len().max(scanner.certificates.len()) >= MAX_TOKENS {
             sink.take(scanner);
             scanner.forget_tokens();
         }

@@ -8,6 +8,7 @@ use super::facts::{Binding, Facts, Kind, Signature, Time};
 use super::fault::{Fault, Faults};
 use super::intern::Interner;
 use super::jose;
+use super::keys::Thumbprint;
 use crate::finding::Confidence;
 use crate::rules::{Catalogue, Family, Form, JoseMatch, Pattern, Payload, Predicates, Role};
 use crate::syntax::json::{self, Value};
@@ -28,6 +29,8 @@ pub struct Header {
     pub kid: Option<Arc<str>>,
     /// Whether it is a JWE header (`enc`).
     pub encrypted: bool,
+    /// The thumbprint of the key in it, where it is a DPoP proof's.
+    pub proof_key: Option<Arc<Thumbprint>>,
     faults: Faults,
     json: Vec<u8>,
 }
@@ -72,7 +75,9 @@ impl Header {
         let (alg, typ, kid) = (intern.get(cut(alg)), text("typ").map(cut), text("kid").map(cut));
         let typ = typ.map(|t| intern.get(t));
         let kid = kid.map(|k| intern.get(k));
-        Some(Self { alg, typ, kid, encrypted, faults, json })
+        let proof_key = header.get("jwk").filter(|_| proof).and_then(Thumbprint::of_jwk);
+        let proof_key = proof_key.map(|found| intern.thumbprint(found));
+        Some(Self { alg, typ, kid, encrypted, proof_key, faults, json })
     }
 }
 
@@ -214,6 +219,9 @@ pub fn signed(
         return Some(facts);
     };
     read_claims(claims, family, &mut facts, intern);
+    if family.role == Role::Proof {
+        facts.bound_to = header.proof_key.clone();
+    }
     let registered = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "azp", "client_id"];
     if !registered.iter().any(|name| claims.get(name).is_some()) {
         facts.confidence = Confidence::Medium;
@@ -238,6 +246,7 @@ fn read_claims(claims: &Value<'_>, family: &Family, facts: &mut Facts, intern: &
     facts.not_before = time(claims.get("nbf"));
     facts.expires = time(claims.get("exp"));
     facts.binding = confirmation::binding(claims, &mut facts.faults);
+    facts.bound_to = confirmation::bound_to(claims, facts.binding).map(|found| intern.thumbprint(found));
 
     let proof = family.role == Role::Proof;
     let bearer = matches!(family.role, Role::Access | Role::Refresh | Role::Session | Role::Id | Role::Assertion);

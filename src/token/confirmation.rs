@@ -4,6 +4,7 @@
 
 use super::facts::Binding;
 use super::fault::{Fault, Faults};
+use super::keys::Thumbprint;
 use crate::syntax::json::Value;
 
 /// Reads `cnf`; adds what is wrong with it to `faults`.
@@ -60,6 +61,18 @@ pub fn binding(claims: &Value<'_>, faults: &mut Faults) -> Binding {
     };
     faults.insert_if(first == Binding::Kid, Fault::CnfKidOnly);
     first
+}
+
+/// The thumbprint of what `binding` says the token is bound to.
+pub fn bound_to(claims: &Value<'_>, binding: Binding) -> Option<Thumbprint> {
+    let cnf = claims.get("cnf")?;
+    let text = |name: &str| cnf.get(name).and_then(Value::as_str).and_then(Thumbprint::from_base64url);
+    match binding {
+        Binding::X5tS256 => text("x5t#S256"),
+        Binding::Jkt => text("jkt"),
+        Binding::Jwk => Thumbprint::of_jwk(cnf.get("jwk")?),
+        _ => None,
+    }
 }
 
 fn malformed(faults: &mut Faults) -> Binding {

@@ -2,6 +2,7 @@
 //! all threads.
 
 use super::claims::Classifier;
+use super::keys;
 use super::known::Known;
 use super::names::{self, Names};
 use super::prefilter::Prefilter;
@@ -21,6 +22,7 @@ pub struct Engine {
     /// The families of SAML assertions, and of encrypted ones.
     pub(super) saml_plain: Option<u16>,
     pub(super) saml_encrypted: Option<u16>,
+    pub(super) keys: keys::Classifier,
 }
 
 /// What looks at the hits of an anchor.
@@ -30,6 +32,7 @@ pub(super) enum Route {
     JoseJson,
     Name,
     Saml(Announced),
+    Key(keys::Announced),
     Families(Vec<u16>),
     Fold(Fold),
 }
@@ -94,6 +97,8 @@ impl Engine {
         }
         FOLDED.iter().for_each(|(anchor, fold)| add(anchor, false, Route::Fold(*fold)));
         add("base64", true, Route::Fold(Fold::Announced));
+        keys::FOLDED.iter().for_each(|(anchor, into)| add(anchor, false, Route::Fold(Fold::Within(*into))));
+        keys::ANCHORS.iter().for_each(|(a, announced)| add(a, false, Route::Key(*announced)));
         let mut by_anchor: Vec<((&str, bool), Vec<u16>)> = Vec::new();
         for (index, family) in catalogue.families.iter().enumerate() {
             for anchor in &family.anchors {
@@ -111,8 +116,13 @@ impl Engine {
         let (classifier, names) = (Classifier::new(&catalogue), Names::new(&catalogue));
         let saml = |form| catalogue.families.iter().position(|f| f.saml == Some(form)).map(|index| index as u16);
         let (saml_plain, saml_encrypted) = (saml(SamlForm::Plain), saml(SamlForm::Encrypted));
-        let known = Known::embedded();
-        Self { catalogue, prefilter, routes, classifier, names, known, saml_plain, saml_encrypted }
+        let (known, keys) = (Known::embedded(), keys::Classifier::new(&catalogue));
+        Self { catalogue, prefilter, routes, classifier, names, known, saml_plain, saml_encrypted, keys }
+    }
+
+    /// Where the private key with that thumbprint was published, if everybody knows it.
+    pub fn published_key(&self, thumbprint: &keys::Thumbprint) -> Option<&'static str> {
+        self.known.key(thumbprint)
     }
 
     /// The family of that index.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::fault::Faults;
+use super::keys::{Algorithm, Protection, Thumbprint};
+use crate::rules::KeyFormat;
 
 /// What a token is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +33,8 @@ pub enum Kind {
     Biscuit,
     /// A PASETO.
     Paseto,
+    /// A private key: no token, but what makes the binding of tokens worthless.
+    PrivateKey,
 }
 
 impl Kind {
@@ -48,6 +52,7 @@ impl Kind {
             Self::Saml | Self::SamlEncrypted => "saml",
             Self::Biscuit => "biscuit",
             Self::Paseto => "paseto",
+            Self::PrivateKey => "private-key",
         }
     }
 
@@ -58,7 +63,7 @@ impl Kind {
             Self::Jwt | Self::Jws | Self::Jwe | Self::JwsJson | Self::JweJson | Self::Saml | Self::SamlEncrypted => {
                 true
             }
-            Self::Opaque | Self::SignedUrl | Self::Macaroon | Self::Biscuit | Self::Paseto => false,
+            Self::Opaque | Self::SignedUrl | Self::Macaroon | Self::Biscuit | Self::Paseto | Self::PrivateKey => false,
         }
     }
 }
@@ -154,6 +159,19 @@ pub enum Signature {
     Unknown,
 }
 
+/// What is known of a private key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyFacts {
+    /// Whether a passphrase guards it.
+    pub protection: Protection,
+    /// What it stands in.
+    pub format: KeyFormat,
+    /// Algorithm and size.
+    pub algorithm: Algorithm,
+    /// The thumbprint of its public half as a JWK, where that half is known.
+    pub thumbprint: Option<Thumbprint>,
+}
+
 /// Everything the judge needs to know of a token, but for where it was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -175,6 +193,10 @@ pub struct Facts {
     pub client: Option<Arc<str>>,
     /// How it is bound.
     pub binding: Binding,
+    /// The thumbprint of the key (`jkt`, `jwk`) or of the certificate (`x5t#S256`) that it is bound to.
+    pub bound_to: Option<Arc<Thumbprint>>,
+    /// What is known of a private key.
+    pub key: Option<Box<KeyFacts>>,
     /// `iat`, `IssueInstant`.
     pub issued: Time,
     /// `nbf`, `NotBefore`.
@@ -210,6 +232,8 @@ impl Facts {
             subject: None,
             client: None,
             binding: Binding::Unknown,
+            bound_to: None,
+            key: None,
             issued: Time::Absent,
             not_before: Time::Absent,
             expires: Time::Absent,
@@ -223,13 +247,31 @@ impl Facts {
         }
     }
 
+    /// Takes over what another sighting of the same token knows, whoever came first. Named differently at two places, it
+    /// is what the family with the smaller index reads; general families come last.
+    pub fn merge(&mut self, other: &Self) {
+        if other.family < self.family {
+            let before = std::mem::replace(self, other.clone());
+            self.unite(&before);
+        } else {
+            self.unite(other);
+        }
+    }
+
     /// Adds what was seen beside the same token at another place, whatever the order.
-    pub fn unite(&mut self, other: &Self) {
+    fn unite(&mut self, other: &Self) {
         self.faults = self.faults.union(other.faults);
         self.lifetime = self.lifetime.max(other.lifetime);
         self.harmless &= other.harmless;
         self.public &= other.public;
         // An assertion may be signed by the message around it at one place and stand alone at another.
         self.signature = self.signature.min(other.signature);
+        if let (Some(key), Some(same)) = (&mut self.key, &other.key) {
+            // A key may be contradicted at one place and sound at another.
+            self.confidence = self.confidence.max(other.confidence);
+            if same < key {
+                key.clone_from(same);
+            }
+        }
     }
 }

@@ -25,10 +25,13 @@ faults! {
     CnfPrivateJwk = "jwt-cnf-private-jwk",
     CnfSymmetricJwk = "jwt-cnf-symmetric-jwk",
     DpopJwkPrivate = "dpop-jwk-private",
+    PopKeyWithToken = "pop-key-with-token",
     // high
     AlgNone = "jwt-alg-none",
     DpopAlgNone = "dpop-alg-none",
     DpopAlgSymmetric = "dpop-alg-symmetric",
+    PopKeyExposed = "pop-key-exposed",
+    PopKeyShared = "pop-key-shared",
     RefreshExposed = "refresh-token-exposed",
     K8sLegacy = "k8s-legacy-sa-token",
     KidInjection = "jwt-kid-injection",

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::keys::Thumbprint;
+
 /// Past this many texts the table starts anew: sharing is lost, nothing else.
 const LIMIT: usize = 8_192;
 
@@ -14,6 +16,7 @@ pub type Texts = Arc<[Arc<str>]>;
 pub struct Interner {
     texts: HashMap<Box<str>, Arc<str>, foldhash::fast::RandomState>,
     lists: HashMap<Vec<Arc<str>>, Texts, foldhash::fast::RandomState>,
+    thumbprints: HashMap<Thumbprint, Arc<Thumbprint>, foldhash::fast::RandomState>,
 }
 
 impl Interner {
@@ -28,6 +31,14 @@ impl Interner {
         let shared: Arc<str> = text.into();
         self.texts.insert(text.into(), shared.clone());
         shared
+    }
+
+    /// The shared copy of a thumbprint.
+    pub fn thumbprint(&mut self, thumbprint: Thumbprint) -> Arc<Thumbprint> {
+        if self.thumbprints.len() >= LIMIT {
+            self.thumbprints.clear();
+        }
+        self.thumbprints.entry(thumbprint).or_insert_with(|| Arc::new(thumbprint)).clone()
     }
 
     /// The shared copy of a list of texts.

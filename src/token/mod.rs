@@ -17,6 +17,7 @@ pub mod intern;
 pub mod jose;
 pub mod jose_json;
 pub mod judge;
+pub mod keys;
 pub mod known;
 mod made_up;
 pub mod names;

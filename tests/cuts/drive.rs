@@ -216,8 +216,25 @@ fn saml(chance: &mut Chance, response: bool, encrypted: bool) -> String {
     }
 }
 
+/// PKCS#8 for Ed25519 (RFC 8410, section 7): any 32 octets are a key.
+fn ed25519(chance: &mut Chance) -> Vec<u8> {
+    [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &chance.bytes(32)].concat()
+}
+
+fn pem(der: &[u8]) -> Vec<u8> {
+    let label = ["PRIV", "ATE KEY"].concat();
+    let body = STANDARD.encode(der);
+    let lines: Vec<&[u8]> = body.as_bytes().chunks(64).collect();
+    [
+        format!("-----{} {label}-----\n", "BEGIN").as_bytes(),
+        &lines.join(&b'\n'),
+        format!("\n-----END {label}-----").as_bytes(),
+    ]
+    .concat()
+}
+
 /// How many kinds of pieces there are.
-pub const KINDS: u8 = 47;
+pub const KINDS: u8 = 53;
 
 /// A piece of text: a token in some dress, a separator, filler. Put together at run time, so that no source holds a
 /// token.
@@ -336,6 +353,24 @@ pub fn piece(kind: u8, seed: u64) -> Vec<u8> {
             format!("\n{}\n", lines.join(end)).into_bytes()
         }
         46 => format!("{}: {}\n", ["SERVICE", "_TOKEN"].concat(), STANDARD.encode(chance.text(BASE62, 30))).into_bytes(),
+        // private keys
+        47 => pem(&ed25519(chance)),
+        48 => String::from_utf8_lossy(&pem(&ed25519(chance))).replace('\n', "\\n").into_bytes(),
+        49 => {
+            let (x, d) = (b64(chance.bytes(32)), b64(chance.bytes(32)));
+            let break_ = if small < 2 { "\n  " } else { "" };
+            format!("{{{break_}\"crv\":\"Ed25519\",\"x\":\"{x}\",{break_}\"{}\":\"OKP\",\"d\":\"{d}\"{break_}}}", "kty").into_bytes()
+        }
+        50 => STANDARD.encode(pem(&ed25519(chance))).into_bytes(),
+        51 => STANDARD.encode(ed25519(chance)).into_bytes(),
+        // a long one: what is encrypted may have any length
+        52 => {
+            let length = 900 + 40 * (seed % 64) as usize;
+            let head = [4, 0x82, (length >> 8) as u8, length as u8];
+            let body = [&[0x30, 3, 6, 1, 1][..], &head, &chance.bytes(length)].concat();
+            let der = [&[0x30, 0x82, (body.len() >> 8) as u8, body.len() as u8][..], &body].concat();
+            pem(&der)
+        }
         _ => format!("{}{}\",\"token_type\":\"Bearer\",\"expires_in\":86400}}", [r#"{"access_tok"#, r#"en":""#].concat(), chance.text(BASE62, 32)).into_bytes(),
     }
 }

@@ -4,6 +4,7 @@
 //! how long. These four decide; faults say why and what to mend. Claims are read as what the issuer says: no signature
 //! is trusted, so a forged token can at worst raise a false alarm.
 
+mod key;
 mod words;
 
 use self::words::View;
@@ -32,6 +33,8 @@ pub struct Case<'a> {
     pub issuer_mints_id_tokens: bool,
     /// What carries it at its first place.
     pub carrier: Carrier,
+    /// What else the scan found that belongs to it, in words fit to be printed.
+    pub company: &'a [String],
 }
 
 /// The verdict.
@@ -109,6 +112,9 @@ struct Weighed<'a> {
 
 /// How grave a token is, as [`judge`] has it, without the texts.
 pub fn severity_of(case: &Case<'_>, catalogue: &Catalogue, policy: &Policy, now: i64) -> Option<Severity> {
+    if case.facts.kind == Kind::PrivateKey {
+        return key::severity_of(case, catalogue, policy);
+    }
     weigh(case, catalogue, policy, now).map(|weighed| weighed.severity)
 }
 
@@ -122,6 +128,9 @@ pub fn judge(
     safe: &dyn Fn(&str) -> String,
 ) -> Option<Verdict> {
     let facts = case.facts;
+    if facts.kind == Kind::PrivateKey {
+        return key::judge(case, catalogue, policy, safe);
+    }
     let w = weigh(case, catalogue, policy, now)?;
     let mut faults: Vec<String> = w.faults.iter().map(|f| f.slug().to_owned()).collect();
     if w.names_itself {
@@ -168,17 +177,13 @@ fn weigh<'a>(case: &Case<'_>, catalogue: &'a Catalogue, policy: &Policy, now: i6
         _ => None,
     };
     let mut faults = facts.faults.union(case.place_faults);
-    let limit = limit(facts, family, policy);
+    let limit = limit(facts, family, faults, policy);
     timed_faults(&mut faults, facts, family, limit, ttl, remaining, now);
     let access = matches!(family.role, Role::Access | Role::Session);
     let plain_typ = facts.typ.as_deref().is_none_or(|t| t.eq_ignore_ascii_case("jwt"));
     faults
         .insert_if(case.issuer_mints_id_tokens && access && plain_typ && facts.kind == Kind::Jwt, Fault::TypConfusion);
-    for (rule, _) in policy.severity.iter().filter(|(_, severity)| severity.is_none()) {
-        if let Some(fault) = Fault::ALL.iter().find(|f| f.slug() == rule) {
-            faults.remove(*fault);
-        }
-    }
+    switch_off(&mut faults, policy);
 
     let portable = portable(facts, family, faults);
     let reach = reach(facts, family, faults);
@@ -221,6 +226,15 @@ fn weigh<'a>(case: &Case<'_>, catalogue: &'a Catalogue, policy: &Policy, now: i6
         remaining,
         usable,
     })
+}
+
+/// Takes out what the policy doesn't want to hear of.
+fn switch_off(faults: &mut Faults, policy: &Policy) {
+    for (rule, _) in policy.severity.iter().filter(|(_, severity)| severity.is_none()) {
+        if let Some(fault) = Fault::ALL.iter().find(|f| f.slug() == rule) {
+            faults.remove(*fault);
+        }
+    }
 }
 
 /// RFC 7519, section 4.1.4: a token is expired on or after `exp`. No leeway in an audit.
@@ -267,9 +281,9 @@ fn ttl(facts: &Facts) -> Option<i64> {
     }
 }
 
-fn limit(facts: &Facts, family: &Family, policy: &Policy) -> Option<i64> {
+fn limit(facts: &Facts, family: &Family, faults: Faults, policy: &Policy) -> Option<i64> {
     match family.policy.as_str() {
-        "access" if facts.binding.effective() => policy.ttl("access-bound"),
+        "access" if facts.binding.effective() && !faults.contains(Fault::PopKeyWithToken) => policy.ttl("access-bound"),
         "saml" if facts.binding.effective() => policy.ttl("saml-bound"),
         kind => policy.ttl(kind),
     }
@@ -307,7 +321,7 @@ fn timed_faults(
 }
 
 fn portable(facts: &Facts, family: &Family, faults: Faults) -> Portable {
-    if faults.contains(Fault::AlgNone) || faults.contains(Fault::AlgWeakSecret) {
+    if [Fault::AlgNone, Fault::AlgWeakSecret, Fault::PopKeyWithToken].iter().any(|fault| faults.contains(*fault)) {
         return Portable::Yes;
     }
     match facts.binding {
@@ -351,8 +365,8 @@ fn severity(
     if state == State::Expired && !faults.contains(Fault::ExpUnitMs) {
         let process = [Fault::TtlLong, Fault::TokenTtlLong, Fault::SasLong, Fault::SamlLong];
         let process = process.into_iter().any(|fault| faults.contains(fault));
-        let lasting =
-            family.role == Role::Refresh || faults.contains(Fault::AlgWeakSecret) || faults.contains(Fault::AlgNone);
+        let lasting = [Fault::AlgWeakSecret, Fault::AlgNone, Fault::PopKeyWithToken, Fault::PopKeyShared];
+        let lasting = family.role == Role::Refresh || lasting.into_iter().any(|fault| faults.contains(fault));
         return if lasting || (process && portable != Portable::No) { Severity::Low } else { Severity::Info };
     }
     if facts.confidence == Confidence::Low {
@@ -379,7 +393,14 @@ fn severity(
         Portable::No => Severity::Info,
     };
     let found = if saml::is_unsigned(facts) { found.lowered() } else { found };
-    if faults.contains(Fault::BearerWithCnf) { found.max(Severity::Medium) } else { found }
+    let at_least = match faults {
+        // The way around the binding lies beside it.
+        _ if faults.contains(Fault::PopKeyWithToken) => Severity::Critical,
+        _ if faults.contains(Fault::PopKeyShared) => Severity::High,
+        _ if faults.contains(Fault::BearerWithCnf) => Severity::Medium,
+        _ => Severity::Info,
+    };
+    found.max(at_least)
 }
 
 #[cfg(test)]
@@ -408,6 +429,7 @@ mod tests {
             only_in_samples: false,
             issuer_mints_id_tokens: false,
             carrier: Carrier::Bare,
+            company: &[],
         };
         judge(&case, catalogue(), &Policy::default(), now, &str::to_owned).expect("a verdict")
     }

@@ -109,12 +109,22 @@ impl View<'_> {
             let end = facts.expires.seconds().or(facts.issued.seconds()).map(moment).unwrap_or_default();
             return match self.portable {
                 Portable::No => format!("This {title} expired {end}; it was bound to a key."),
+                _ if self.faults.contains(Fault::PopKeyWithToken) => {
+                    format!("This {title} expired {end}; it was bound to a key that was found as well.")
+                }
                 _ => format!("This {title} expired {end}; until then anyone holding it could {}.", self.deed()),
             };
         }
         if self.faults.contains(Fault::AlgNone) {
             return format!(
                 "This {title} has no signature: where it is accepted, anyone can {} or as anybody else, {}.",
+                self.deed(),
+                self.until()
+            );
+        }
+        if self.faults.contains(Fault::PopKeyWithToken) {
+            return format!(
+                "This {title} is bound to a key that was found as well: whoever has both can {} {}.",
                 self.deed(),
                 self.until()
             );
@@ -274,6 +284,9 @@ impl View<'_> {
         if facts.public {
             say("stands where such keys are public by design".to_owned());
         }
+        for text in case.company {
+            say(text.clone());
+        }
         if case.only_in_samples {
             say("only seen in tests, examples or documentation".to_owned());
         }
@@ -307,7 +320,7 @@ impl View<'_> {
 }
 
 /// A title as it stands inside a sentence: "GitHub token" stays, "Bearer token" becomes "bearer token".
-fn in_sentence(title: &str) -> String {
+pub(super) fn in_sentence(title: &str) -> String {
     let first = title.split(' ').next().unwrap_or_default();
     let name = first.chars().skip(1).any(|c| c.is_uppercase()) || PROPER.contains(&first);
     let mut chars = title.chars();

@@ -9,6 +9,7 @@ use crate::token::engine::Fold;
 use crate::token::escape;
 use crate::token::fold::base64_run::{self, Base64Run, Outcome, Phase};
 use crate::token::fold::{inflate, secret, wide};
+use crate::token::keys;
 use crate::token::names::Named;
 use crate::token::proof::could_be_opaque;
 
@@ -109,6 +110,8 @@ impl Scanner<'_> {
                 }
             }
             None => {
+                // A key store is no text with a name before it.
+                let name = if keys::file_length(&run.text).is_some() { &[][..] } else { name };
                 let text = if name.is_empty() { &run.text } else { &[name, b": ", &run.text].concat() };
                 let before = if name.is_empty() { 0 } else { name.len() + 2 };
                 self.scan_unfolded(&Unfolded::whole(Layer::Base64, text));

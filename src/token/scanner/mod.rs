@@ -7,6 +7,7 @@
 
 mod compact;
 mod folded;
+mod keys;
 mod named;
 mod saml;
 mod shaped;
@@ -24,6 +25,7 @@ use super::engine::{Engine, Route};
 use super::facts::{Binding, Facts, Kind};
 use super::fault::{Fault, Faults};
 use super::intern::Interner;
+use super::keys::Certificate;
 use super::prefilter::AnchorHit;
 use crate::origin::Layers;
 use crate::rules::{AnchorAt, Role};
@@ -90,6 +92,8 @@ pub struct Scanner<'e> {
     pub tokens: Vec<Token>,
     /// The places of the last window, to be taken by the caller.
     pub sightings: Vec<Sighting>,
+    /// The certificates of this unit, each once.
+    pub certificates: Vec<Certificate>,
     /// Places where something too long to be judged begins.
     pub too_long: Vec<u64>,
     /// Where lookalikes began to stand too densely to look at each.
@@ -134,6 +138,7 @@ impl<'e> Scanner<'e> {
             engine,
             tokens: Vec::new(),
             sightings: Vec::new(),
+            certificates: Vec::new(),
             too_long: Vec::new(),
             too_dense: None,
             work: MAX_WORK / 4,
@@ -182,6 +187,7 @@ impl<'e> Scanner<'e> {
     pub fn forget_tokens(&mut self) {
         self.tokens.clear();
         self.sightings.clear();
+        self.certificates.clear();
         self.seen.clear();
     }
 
@@ -195,6 +201,9 @@ impl<'e> Scanner<'e> {
         }
         if to <= window.from {
             return window.from;
+        }
+        if window.base == 0 && window.from == 0 && self.processed.is_none() && self.file(&window).is_err() {
+            return 0;
         }
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
@@ -226,7 +235,7 @@ impl<'e> Scanner<'e> {
         // What costs no more than the token is long is always looked at.
         let cheap = |route: &Route| match route {
             Route::Jose => true,
-            Route::JoseJson | Route::Name | Route::Saml(_) | Route::Fold(_) => false,
+            Route::JoseJson | Route::Name | Route::Saml(_) | Route::Fold(_) | Route::Key(_) => false,
             Route::Families(families) => families.iter().all(|f| engine.family(*f).anchor_at == AnchorAt::Prefix),
         };
         if self.work < 0 && !cheap(route) {
@@ -240,6 +249,7 @@ impl<'e> Scanner<'e> {
             Route::JoseJson => self.json(window, hit.at),
             Route::Saml(announced) => self.saml(window, hit.at, *announced),
             Route::Fold(fold) => self.folded(window, hit.at, *fold),
+            Route::Key(announced) => self.key(window, *announced, hit.at),
             Route::Families(families) => {
                 for &family in families {
                     if self.prefixed(window, hit.at, family)? {
