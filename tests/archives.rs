@@ -179,9 +179,16 @@ fn zip_members_say_how_long_they_are_before_or_behind() {
         }
         members.push(Member::new("folder/", method, b"").described(Descriptor::Marked));
     }
+    // Said before and behind, or announced behind and said before.
+    let log = log(&mint::github(99));
+    let behind =
+        [&b"PK\x07\x08"[..], &crc32fast::hash(&log).to_le_bytes(), &[log.len() as u8, 0, 0, 0].repeat(2)].concat();
+    for after in [behind, Vec::new()] {
+        members.push(Member { flags: 8, after, ..Member::new("both", 0, &log) });
+    }
     let record = scan_bytes(&zip_of(&members));
     assert_eq!(record.coverage, [Value::Null; 0]);
-    assert_eq!(record.findings.len(), members.len() - 5);
+    assert_eq!(record.findings.len(), members.len() - 6, "five folders, and one token twice");
     for finding in &record.findings {
         assert_eq!(number(finding, "/location/byte_start"), 20);
     }
@@ -286,6 +293,23 @@ fn tar_sizes_links_and_sparse_files() {
     assert_eq!(record.coverage, [Value::Null; 0]);
     let members: Vec<&str> = record.findings.iter().map(|f| text(f, "/location/member")).collect();
     assert_eq!(members, ["next", "sparse"]);
+}
+
+#[test]
+fn the_oldest_headers_have_no_mark() {
+    let token = log(&mint::github(1));
+    let mut header = tar::Header::new_old();
+    header.set_path("old").expect("it fits");
+    header.set_mode(0o644);
+    header.set_size(token.len() as u64);
+    header.set_cksum();
+    let mut old = [&header.as_bytes()[..], &token].concat();
+    old.resize(1024, 0);
+    for bytes in [old.clone(), [tar_entry(b"new", b'0', b"x"), old].concat()] {
+        let record = scan_bytes(&bytes);
+        assert_eq!(text(record.only(), "/location/member"), "old");
+        assert_eq!(record.coverage, [Value::Null; 0]);
+    }
 }
 
 #[test]

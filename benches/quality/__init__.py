@@ -6,6 +6,7 @@ Run it with `python3 benches/quality`, or `python3 -m benches.quality` from the 
     issuers.py   the tokens of particular issuers: JWT profiles and prefixed families
     saml.py      SAML assertions, the messages they travel in, and what is like them and none
     carriers.py  the logs, sources and messages that the tokens are planted in
+    archives.py  logs with tokens in every archive format, one in the other
     decoys.py    what looks like a token and is none
     planting.py  writes the files and remembers what stands where
     scoring.py   compares the scanner's records with what was planted

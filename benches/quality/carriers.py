@@ -7,6 +7,7 @@ A carrier is a template whose marks are filled: `‹token›` takes the next tok
 from collections import Counter
 from dataclasses import dataclass
 
+from quality.archives import plant_archives
 from quality.mint import HOUR, NOW, dpop_proof, general_jwts, id_token
 from quality.issuers import issuer_jwts, k8s_legacy, prefixed, signed_urls
 from quality.saml import FIELD, saml_tokens
@@ -270,6 +271,7 @@ def plant_tokens(mint, planted):
     _plant_repeated(mint, planted, fields)
     _plant_boundaries(mint, planted, fields)
     _plant_long_line(mint, planted)
+    plant_archives(planted, lambda: _samples(mint), lambda size: _filler(mint, fields, size))
 
 
 def _deal(tokens, carriers, waiting, rng):

@@ -32,6 +32,11 @@ ENCODINGS = {
 _MARK = re.compile("‹([^›]+)›")
 
 
+def within(path, member):
+    """A file, or what is in it."""
+    return path if member is None else f"{path}!/{member}"
+
+
 @dataclass(eq=False)
 class Place:
     """One place where a token stands; the scoring writes into it what was found."""
@@ -58,19 +63,23 @@ class Decoy:
 
 
 class File:
-    """A file of the set while it is written."""
+    """A file of the set, or of an archive in the set, while it is written."""
 
-    def __init__(self, planted, path, newline="\n"):
-        self.planted, self.path, self.newline = planted, path, newline.encode()
+    def __init__(self, planted, path, newline="\n", member=None, packers=()):
+        self.planted, self.newline = planted, newline.encode()
+        self.target, self.packers = planted.root / path, packers
+        self.path = within(path, member)
         self.content = bytearray()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        target = self.planted.root / self.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(self.content)
+        packed = bytes(self.content)
+        for pack in self.packers:
+            packed = pack(packed)
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        self.target.write_bytes(packed)
         starts = array("Q", [0])
         starts.extend(match.end() for match in re.finditer(b"\n", self.content))
         self.planted.lines[self.path] = starts
@@ -117,9 +126,9 @@ class Planted:
         self.places, self.decoys = [], []
         self.lines = {}     # path: offsets of its line starts
 
-    def file(self, path, newline="\n"):
-        """Begins a file."""
-        return File(self, path, newline)
+    def file(self, path, newline="\n", **packing):
+        """Begins a file; with `packers` it is packed by one after the other, `member` is how it is called in there."""
+        return File(self, path, newline, **packing)
 
     def offset(self, path, line, column):
         """The offset of a line and a column (both from 1, columns in bytes); `None` where there is no such line."""

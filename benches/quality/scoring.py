@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from quality.mint import BOUND
+from quality.planting import within
 
 LABEL = b"token-hygiene:v1\0"
 COUNTED = ("low", "medium", "high", "critical")
@@ -95,7 +96,7 @@ class Score:
 
     def _assign(self, record):
         location = record["location"]
-        path, offset = location["path"], self._offset(location)
+        path, offset = _path(location), self._offset(location)
         place = _at(self._places, path, offset)
         if place is not None:
             place.findings.append(record)
@@ -107,12 +108,12 @@ class Score:
                 self._stray(record, path, offset)
         for other in record.get("related") or []:
             offset = self._offset(other)
-            place = _at(self._places, other["path"], offset)
+            place = _at(self._places, _path(other), offset)
             if place is not None:
                 place.related.append(record)
 
     def _offset(self, place):
-        return self.planted.offset(place["path"], place["line"], place["column"])
+        return self.planted.offset(_path(place), place["line"], place["column"])
 
     def _stray(self, record, path, offset):
         """A record that points at no planted token: it may still name one by its fingerprint."""
@@ -237,6 +238,11 @@ def _expiry_right(want, got):
 def matches(family, globs):
     """Whether a family's slug fits one of the patterns."""
     return any(fnmatch.fnmatchcase(family, glob) for glob in globs)
+
+
+def _path(place):
+    """Where a record says that something stands."""
+    return within(place["path"], place.get("member"))
 
 
 def _by_path(spans):

@@ -42,17 +42,35 @@ pub(super) struct State<'a> {
     given: [Cell<u64>; LEVELS],
     unpacked: Cell<u64>,
     fault: RefCell<Option<Fault>>,
+    halted: Cell<bool>,
 }
 
 impl<'a> State<'a> {
     pub(super) fn new(stop: &'a dyn Fn() -> bool) -> Self {
-        Self { stop, given: Default::default(), unpacked: Cell::new(0), fault: RefCell::new(None) }
+        Self {
+            stop,
+            given: Default::default(),
+            unpacked: Cell::new(0),
+            fault: RefCell::new(None),
+            halted: Cell::new(false),
+        }
     }
 
     /// Notes why a reader could not be read further. The first to say so is the one where it went wrong: those inside
-    /// of it only see the consequences.
-    pub(super) fn fail(&self, level: usize, status: Status, reason: Option<String>) {
-        self.fault.borrow_mut().get_or_insert(Fault { level, status, reason });
+    /// of it only see the consequences, once they have used up what they have at hand.
+    pub(super) fn fail(&self, level: usize, status: Status, reason: String) {
+        self.fault.borrow_mut().get_or_insert(Fault { level, status, reason: Some(reason) });
+    }
+
+    /// Ends everything at once; `reason` is said of the file, if there is something to say.
+    pub(super) fn halt(&self, reason: Option<String>) {
+        self.halted.set(true);
+        *self.fault.borrow_mut() = Some(Fault { level: 0, status: Status::Truncated, reason });
+    }
+
+    /// Whether nothing more is to be read.
+    pub(super) fn halted(&self) -> bool {
+        self.halted.get()
     }
 
     /// Whether something went wrong that nobody has dealt with.
@@ -60,10 +78,13 @@ impl<'a> State<'a> {
         self.fault.borrow().is_some()
     }
 
+    fn failed_at(&self, level: usize) -> bool {
+        self.fault.borrow().as_ref().is_some_and(|fault| fault.level == level)
+    }
+
     /// What went wrong at this level or further in; what went wrong further out is not to be dealt with here.
     pub(super) fn take_fault(&self, level: usize) -> Option<Fault> {
-        let mut fault = self.fault.borrow_mut();
-        if fault.as_ref().is_some_and(|fault| fault.level >= level) { fault.take() } else { None }
+        self.fault.borrow_mut().take_if(|fault| fault.level >= level)
     }
 
     pub(super) fn stopped(&self) -> bool {
@@ -102,34 +123,35 @@ impl<'a, R: Read> Gauge<'a, R> {
         while let Ok(1..) = self.read(&mut pieces) {}
     }
 
-    /// What is too much, if anything is: at which level and in which words.
-    fn too_much(&self) -> Option<(usize, String)> {
+    /// Ends this stream, or all, where too much has come out.
+    fn weigh(&self) {
         let state = self.state;
         let unpacked = state.unpacked.get();
         let taken = state.given[self.level - 1].get() - self.outside;
         if unpacked > FILE_MOST {
-            return Some((0, format!("holds more than {FILE_MOST} bytes; the rest was not examined")));
+            state.halt(Some(format!("holds more than {FILE_MOST} bytes; the rest was not examined")));
+        } else if unpacked > FILE_FREE && unpacked / RATIO > state.given[0].get() {
+            state.halt(Some(format!("unpacks to more than {RATIO} times its size; the rest was not examined")));
+        } else if self.given > STREAM_FREE && self.given / RATIO > taken {
+            let given = self.given;
+            let reason = format!("unpacks to more than {RATIO} times its size; not examined beyond {given} bytes");
+            if state.failed() {
+                // It is the rest of something that has come to its end already.
+                state.halt(Some(reason));
+            } else {
+                state.fail(self.level, Status::Truncated, reason);
+            }
         }
-        if unpacked > FILE_FREE && unpacked / RATIO > state.given[0].get() {
-            return Some((0, format!("unpacks to more than {RATIO} times its size; the rest was not examined")));
-        }
-        if self.given > STREAM_FREE && self.given / RATIO > taken {
-            let reason =
-                format!("unpacks to more than {RATIO} times its size; not examined beyond {} bytes", self.given);
-            return Some((self.level, reason));
-        }
-        None
     }
 }
 
 impl<R: Read> Read for Gauge<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let over = || io::Error::other("unpacking was ended");
-        if self.state.failed() {
-            return Err(over());
-        }
         if self.state.stopped() {
-            self.state.fail(0, Status::Truncated, None);
+            self.state.halt(None);
+        }
+        if self.state.halted() || self.state.failed_at(self.level) {
             return Err(over());
         }
         let read = match self.inner.read(into) {
@@ -138,7 +160,7 @@ impl<R: Read> Read for Gauge<'_, R> {
             Err(error) => {
                 let status = if self.given == 0 { Status::Unparsed } else { Status::Truncated };
                 let after = if self.given == 0 { String::new() } else { format!(" after {} bytes", self.given) };
-                self.state.fail(self.level, status, Some(format!("{error}{after}")));
+                self.state.fail(self.level, status, format!("{error}{after}"));
                 return Err(over());
             }
         };
@@ -147,9 +169,7 @@ impl<R: Read> Read for Gauge<'_, R> {
         self.given += read as u64;
         if self.unpacks {
             self.state.unpacked.set(self.state.unpacked.get() + read as u64);
-            if let Some((level, reason)) = self.too_much() {
-                self.state.fail(level, Status::Truncated, Some(reason));
-            }
+            self.weigh();
         }
         Ok(read)
     }

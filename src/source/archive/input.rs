@@ -39,7 +39,11 @@ impl<'a> Input<'a> {
             self.filled -= self.at;
             self.at = 0;
         }
-        while self.filled - self.at < want && !self.ended && self.error.is_none() {
+        if self.filled - self.at >= want {
+            return &self.buffer[self.at..self.filled];
+        }
+        // As much as there is room for: what is read must not depend on the pieces that a pipe gives.
+        while self.filled < self.buffer.len() && !self.ended && self.error.is_none() {
             match self.reader.read(&mut self.buffer[self.filled..]) {
                 Ok(0) => self.ended = true,
                 Ok(read) => self.filled += read,

@@ -159,6 +159,7 @@ impl<'a> Unpacker<'a> {
         let mut unpacked = Gauge::new(compressed, self.state, level + 1, true);
         self.open(&mut Input::new(&mut unpacked), &inner, level + 1);
         if self.settle(&inner, level + 1)
+            && !self.state.failed()
             && let Some(rest) = unpacked.inner.into_rest()
             && !rest.head(1).is_empty()
         {
@@ -194,7 +195,7 @@ impl<'a> Unpacker<'a> {
         self.members += 1;
         if self.members > bounds::MEMBERS {
             let reason = format!("holds more than {} members; the rest was not examined", bounds::MEMBERS);
-            self.state.fail(0, Status::Truncated, Some(reason));
+            self.state.halt(Some(reason));
             return None;
         }
         let name = String::from_utf8_lossy(&name[..name.len().min(MAX_NAME)]);
@@ -208,13 +209,10 @@ impl<'a> Unpacker<'a> {
 
     /// Says what went wrong at this level, if anything did. Gives whether what is outside of it can be read on.
     fn settle(&mut self, origin: &Origin, level: usize) -> bool {
-        if let Some(fault) = self.state.take_fault(level) {
-            match fault.reason {
-                Some(reason) => self.note(origin, fault.status, reason),
-                None => return false,
-            }
+        if let Some((status, reason)) = self.state.take_fault(level).and_then(|f| Some((f.status, f.reason?))) {
+            self.note(origin, status, reason);
         }
-        !self.state.failed()
+        !self.state.halted()
     }
 
     fn note(&mut self, origin: &Origin, status: Status, reason: String) {

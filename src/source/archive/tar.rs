@@ -1,4 +1,4 @@
-//! Tape archives as POSIX.1-2017 (pax, section 4) and GNU tar write them, read as they come.
+//! Tape archives as POSIX (the pax utility), GNU tar and version 7 of Unix write them, read as they come.
 //!
 //! Blocks that are no header, and don't belong to a member, are scanned as they lie until the next header comes: what
 //! is damaged in the middle costs nothing of what follows.
@@ -17,7 +17,7 @@ const BLOCK: usize = 512;
 /// Long names and pax records beyond this are passed over.
 const MAX_EXTRA: u64 = 1024 * 1024;
 
-/// A header with the mark of ustar (or GNU) and a checksum that is right.
+/// A header with the mark of ustar (or GNU), or with none (Unix version 7), and a checksum that is right.
 pub(super) fn begins(head: &[u8]) -> bool {
     Header::read(head).is_some()
 }
@@ -28,7 +28,8 @@ struct Header<'a>(&'a [u8; BLOCK]);
 impl<'a> Header<'a> {
     fn read(head: &'a [u8]) -> Option<Self> {
         let block = head.first_chunk::<BLOCK>()?;
-        if &block[257..262] != b"ustar" {
+        let unmarked = block[257..265] == [0; 8] && block[0] != 0;
+        if block[257..262] != *b"ustar" && !unmarked {
             return None;
         }
         // The sum is taken with blanks in its own place; some writers sum signed bytes.
@@ -128,10 +129,12 @@ pub(super) fn read(unpacker: &mut Unpacker<'_>, input: &mut Input<'_>, origin: &
                 continue;
             }
             let at = input.offset();
-            let reason = format!("no tar header at byte {at}; scanned as it lies up to the next one");
-            unpacker.note(origin, Status::Unparsed, reason);
+            if !unpacker.state.failed() {
+                let reason = format!("no tar header at byte {at}; scanned as it lies up to the next one");
+                unpacker.note(origin, Status::Unparsed, reason);
+            }
             unpacker.scan_from(&mut Gap { input, left: 0 }, at, origin);
-            if unpacker.state.failed() {
+            if unpacker.state.halted() {
                 return;
             }
             continue;
@@ -152,7 +155,7 @@ pub(super) fn read(unpacker: &mut Unpacker<'_>, input: &mut Input<'_>, origin: &
             let at = input.offset();
             unpacker.note(origin, Status::Unparsed, format!("a tar header of {size} bytes; scanned as it lies"));
             unpacker.scan_from(&mut Exactly { input, left: size }, at, origin);
-            if unpacker.state.failed() {
+            if unpacker.state.halted() {
                 return;
             }
             input.skip(padding(size));
@@ -160,10 +163,9 @@ pub(super) fn read(unpacker: &mut Unpacker<'_>, input: &mut Input<'_>, origin: &
         }
         if describes_next {
             if !describe(&mut extra, input, kind, size) {
-                if unpacker.state.failed() {
-                    return;
+                if !unpacker.state.failed() {
+                    unpacker.note(origin, Status::Truncated, "the tar archive ends within a header".to_owned());
                 }
-                unpacker.note(origin, Status::Truncated, "the tar archive ends within a header".to_owned());
                 return;
             }
             continue;

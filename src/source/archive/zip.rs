@@ -174,7 +174,7 @@ pub(super) fn read(unpacker: &mut Unpacker<'_>, input: &mut Input<'_>, origin: &
                 // Padding, a signature block, or what is left of a member that could not be read.
                 let at = input.offset();
                 unpacker.scan_from(&mut Gap(input), at, origin);
-                if unpacker.state.failed() {
+                if unpacker.state.halted() {
                     return;
                 }
                 continue;
@@ -191,7 +191,7 @@ pub(super) fn read(unpacker: &mut Unpacker<'_>, input: &mut Input<'_>, origin: &
     if !ended {
         unpacker.note(origin, Status::Truncated, "the zip archive ends before its directory does".to_owned());
     } else if found < listed {
-        let reason = format!("{} members that the zip archive's directory lists were not found", listed - found);
+        let reason = format!("the zip archive's directory lists {listed} members, {found} came");
         unpacker.note(origin, Status::Truncated, reason);
     }
 }
@@ -202,7 +202,7 @@ fn member(unpacker: &mut Unpacker<'_>, input: &mut Input<'_>, archive: &Arc<Orig
     input.skip(HEADER as u64);
     let (mut name, mut extra) = (vec![0; header.name], vec![0; header.extra]);
     if !input.take_exact(&mut name) || !input.take_exact(&mut extra) {
-        return !unpacker.state.failed();
+        return !unpacker.state.halted();
     }
     header.widen(&extra);
     if header.packed == 0 && !header.described() {
@@ -215,14 +215,14 @@ fn member(unpacker: &mut Unpacker<'_>, input: &mut Input<'_>, archive: &Arc<Orig
         Ok(codec) => {
             let mut member = Member { unpacker, origin: &origin, level: level + 1, window: window(archive.layers) };
             member.read(header, codec, input);
-            return !unpacker.state.failed();
+            return !unpacker.state.halted();
         }
     }
     // Where that is not known, the next header is looked for.
     if !header.open_ended() {
         input.skip(header.packed);
     }
-    !unpacker.state.failed()
+    !unpacker.state.halted()
 }
 
 /// One member.
