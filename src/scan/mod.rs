@@ -1,8 +1,8 @@
 //! A scan: sources to tokens to findings. The one place with threads.
 //!
 //! Small files are scanned by the thread that finds them; big ones are cut into parts that all threads share once the
-//! walk is over, big archives are shared out whole. Whatever the threads do, the outcome is the same: entries are merged by rules that don't depend on
-//! order, and everything is sorted before it is reported.
+//! walk is over, big archives are shared out whole. Whatever the threads do, the outcome is the same: entries are
+//! merged by rules that don't depend on order, and everything is sorted before it is reported.
 
 mod company;
 mod ledger;
