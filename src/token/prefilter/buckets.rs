@@ -1,7 +1,8 @@
 //! Which words share a bucket of the sieve, chosen so that ordinary text rarely passes for one of them.
 //!
-//! A bucket lets through every combination of the byte halves of its words. Words are put together one pair of groups
-//! at a time, always the pair whose union lets the least more through, by how common the bytes are.
+//! A bucket lets through every combination of the bytes of its words, or of the halves of these bytes, whichever the
+//! sieve's tables can tell apart. Words that begin alike stay together; each such group goes where it lets the least more
+//! through, by how common bytes are, and then again until no move is better.
 
 use super::sieve::{LENGTH, Word};
 
@@ -17,127 +18,164 @@ const FREQUENCY: [[u16; 16]; 8] = [
     [16, 315, 121, 214, 185, 566, 136, 79, 99, 285, 9, 44, 194, 134, 263, 286],
     [187, 15, 300, 290, 409, 197, 60, 34, 34, 49, 15, 34, 4, 34, 1, 1],
 ];
+/// How often groups are moved about at most.
+const ROUNDS: usize = 6;
+/// Letters follow letters: a word of small letters alone is this much more common than its letters by chance.
+const SPELLING: f32 = 30.0;
 
-/// The byte halves that a bucket lets through at each position, one bit each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Bucket {
-    pub(super) low: [u16; LENGTH],
-    pub(super) high: [u16; LENGTH],
+/// What tables can tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grain {
+    /// The low and the high half of a byte, each on its own.
+    Halves,
+    /// Every ASCII byte.
+    Bytes,
 }
 
+/// The ASCII bytes that a bucket lets through at each position: bit 16 × high half + low half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Bucket([u128; LENGTH]);
+
 impl Bucket {
-    fn of(word: &Word) -> Self {
+    fn of(word: &Word, grain: Grain) -> Self {
         let mut bucket = Self::default();
         for position in 0..LENGTH {
-            match word.at(position) {
-                Some(bytes) => {
-                    for byte in bytes {
-                        bucket.low[position] |= 1 << (byte & 15);
-                        bucket.high[position] |= 1 << (byte >> 4);
-                    }
-                }
-                None => (bucket.low[position], bucket.high[position]) = (u16::MAX, u16::MAX),
-            }
+            bucket.0[position] = match word.at(position) {
+                Some(bytes) => bytes.iter().fold(0, |set, byte| set | 1 << (byte & 127)),
+                None => u128::MAX,
+            };
         }
-        bucket
+        bucket.closed(grain)
     }
 
-    fn with(mut self, other: &Self) -> Self {
+    fn with(mut self, other: &Self, grain: Grain) -> Self {
         for position in 0..LENGTH {
-            self.low[position] |= other.low[position];
-            self.high[position] |= other.high[position];
+            self.0[position] |= other.0[position];
+        }
+        self.closed(grain)
+    }
+
+    /// With all that the tables can't tell apart.
+    fn closed(mut self, grain: Grain) -> Self {
+        if grain == Grain::Halves {
+            for set in &mut self.0 {
+                let rows = (0..8).map(|row| (*set >> (16 * row)) as u16);
+                let low = rows.clone().fold(0, |low, row| low | row);
+                let filled = rows.enumerate().filter(|(_, row)| *row != 0);
+                *set = filled.fold(0, |closed, (row, _)| closed | u128::from(low) << (16 * row));
+            }
         }
         self
     }
 
+    /// Whether a byte passes at a position.
+    pub(super) fn lets(&self, position: usize, byte: u8) -> bool {
+        byte < 128 && self.0[position] >> byte & 1 != 0
+    }
+
     /// How much ordinary text passes, as a share of all places.
     fn leak(&self) -> f32 {
-        let share = |position: usize| {
-            if self.high[position] == u16::MAX {
-                return 1.0;
-            }
-            let mut sum = 0;
-            for row in FREQUENCY.iter().enumerate().filter(|(row, _)| self.high[position] >> row & 1 != 0) {
-                let mut low = self.low[position];
-                while low != 0 {
-                    sum += u32::from(row.1[low.trailing_zeros() as usize]);
-                    low &= low - 1;
-                }
-            }
-            sum as f32 / 10_000.0
-        };
-        (0..LENGTH).map(share).product()
+        self.0.iter().map(|set| share(*set)).product()
     }
 }
 
-/// Deals words into at most `most` buckets. The effort grows with the square of the number of different starts.
-pub(super) fn deal(words: &[Word], most: usize) -> Vec<Bucket> {
-    // Words that begin alike belong together in any case.
+/// How many of all bytes are of a set.
+fn share(set: u128) -> f32 {
+    if set == u128::MAX {
+        return 1.0;
+    }
+    let mut sum = 0;
+    for (row, frequencies) in FREQUENCY.iter().enumerate() {
+        let mut low = (set >> (16 * row)) as u16;
+        while low != 0 {
+            sum += u32::from(frequencies[low.trailing_zeros() as usize]);
+            low &= low - 1;
+        }
+    }
+    sum as f32 / 10_000.0
+}
+
+/// How often a word stands in a million bytes of ordinary text, roughly.
+pub(super) fn commonness(bytes: &[u8]) -> f32 {
+    let chance: f32 = bytes.iter().map(|byte| share(1 << (byte & 127))).product();
+    let spelt = if bytes.iter().all(u8::is_ascii_lowercase) { SPELLING } else { 1.0 };
+    chance * spelt * 1e6
+}
+
+/// Deals words into `count` buckets; some may stay empty.
+pub(super) fn deal(words: &[Word], count: usize, grain: Grain) -> Vec<Bucket> {
     let start = |word: &&Word| ([word.at(0), word.at(1)], word.at(LENGTH - 1).is_some());
     let mut words: Vec<&Word> = words.iter().collect();
     words.sort_by_key(start);
-    let mut groups: Vec<(Bucket, f32)> = words
+    let mut groups: Vec<(Bucket, usize)> = words
         .chunk_by(|a, b| start(a) == start(b))
-        .map(|alike| alike.iter().fold(Bucket::default(), |bucket, word| bucket.with(&Bucket::of(word))))
-        .map(|bucket| (bucket, bucket.leak()))
+        .map(|alike| alike.iter().fold(Bucket::default(), |all, word| all.with(&Bucket::of(word, grain), grain)))
+        .map(|bucket| (bucket, usize::MAX))
         .collect();
-    let more = |a: &(Bucket, f32), b: &(Bucket, f32)| a.0.with(&b.0).leak() - a.1 - b.1;
-    // For each group the later one that it would best be put together with.
-    let best_of = |groups: &[(Bucket, f32)], at: usize| {
-        let pairs = groups.iter().enumerate().skip(at + 1).map(|(other, group)| (more(&groups[at], group), other));
-        pairs.min_by(|a, b| a.0.total_cmp(&b.0))
+    // The leakiest first: they need the most room.
+    groups.sort_by(|(a, _), (b, _)| b.leak().total_cmp(&a.leak()));
+    let union = |groups: &[(Bucket, usize)], number: usize| {
+        let own = groups.iter().filter(|(_, at)| *at == number);
+        own.fold(Bucket::default(), |all, (bucket, _)| all.with(bucket, grain))
     };
-    let mut best: Vec<Option<(f32, usize)>> = (0..groups.len()).map(|at| best_of(&groups, at)).collect();
-    while groups.len() > most {
-        let pair = best.iter().enumerate().filter_map(|(at, best)| best.map(|(cost, other)| (cost, at, other)));
-        let Some((_, one, other)) = pair.min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
-        let union = groups[one].0.with(&groups[other].0);
-        groups[one] = (union, union.leak());
-        groups.swap_remove(other);
-        best.swap_remove(other);
-        let moved = groups.len();
+    let mut buckets = vec![Bucket::default(); count];
+    for _ in 0..ROUNDS {
+        let mut moved = false;
         for at in 0..groups.len() {
-            match best[at] {
-                _ if at == one || at == other => best[at] = best_of(&groups, at),
-                Some((_, with)) if with == one || with == other || with == moved => best[at] = best_of(&groups, at),
-                best_yet => {
-                    // Later than before: the union, or the last group that took the other's place.
-                    for later in [one, other].into_iter().filter(|later| *later > at && *later < groups.len()) {
-                        let cost = more(&groups[at], &groups[later]);
-                        if best[at].or(best_yet).is_none_or(|(known, _)| cost < known) {
-                            best[at] = Some((cost, later));
-                        }
-                    }
-                }
+            let (group, from) = groups[at];
+            if from != usize::MAX {
+                groups[at].1 = usize::MAX;
+                buckets[from] = union(&groups, from);
             }
+            let more = |bucket: &Bucket| bucket.with(&group, grain).leak() - bucket.leak();
+            let best = buckets.iter().map(more).enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+            let Some((to, _)) = best else { continue };
+            buckets[to] = buckets[to].with(&group, grain);
+            groups[at].1 = to;
+            moved |= to != from;
+        }
+        if !moved {
+            break;
         }
     }
-    groups.into_iter().map(|(bucket, _)| bucket).collect()
+    buckets
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn words(texts: &[&str]) -> Vec<Word> {
+        texts.iter().map(|text| Word::new(text.as_bytes(), false)).collect()
+    }
+
     #[test]
-    fn every_word_is_in_a_bucket_and_alike_ones_share_it() {
-        let words: Vec<Word> =
-            ["ghp_", "gho_", "eyJ", "AIza", "oken", "glpa", "k_li", "hvs.", "npm_", "sid=", "xoxb", "arer", "ya29"]
-                .map(|text| Word::new(text.as_bytes(), false))
-                .to_vec();
-        let buckets = deal(&words, 8);
-        assert_eq!(buckets.len(), 8);
-        for word in &words {
-            let own = Bucket::of(word);
-            assert!(buckets.iter().any(|bucket| bucket.with(&own) == *bucket), "{word:?} is in no bucket");
+    fn every_word_is_in_a_bucket_and_little_else() {
+        let words = words(&[
+            "ghp_", "gho_", "eyJ", "AIza", "oken", "glpa", "k_li", "hvs.", "npm_", "sid=", "xoxb", "arer", "ya29",
+        ]);
+        for grain in [Grain::Halves, Grain::Bytes] {
+            let buckets = deal(&words, 8, grain);
+            assert_eq!(buckets.len(), 8);
+            for word in &words {
+                let own = Bucket::of(word, grain);
+                assert!(buckets.iter().any(|bucket| bucket.with(&own, grain) == *bucket), "{word:?} is in no bucket");
+            }
+            let leak: f32 = buckets.iter().map(Bucket::leak).sum();
+            assert!(leak < 0.001, "{leak}");
         }
-        let leak: f32 = buckets.iter().map(Bucket::leak).sum();
-        assert!(leak < 0.003, "{leak}");
     }
 
     #[test]
     fn few_words_and_none_are_no_trouble() {
-        assert!(deal(&[], 8).is_empty());
-        assert_eq!(deal(&[Word::new(b"ab", true)], 8).len(), 1);
+        assert!(deal(&[], 8, Grain::Bytes).iter().all(|bucket| bucket.leak() == 0.0));
+        assert_eq!(deal(&words(&["ab"]), 8, Grain::Halves).iter().filter(|bucket| bucket.leak() > 0.0).count(), 1);
+    }
+
+    #[test]
+    fn rare_words_are_told_from_common_ones() {
+        assert!(commonness(b"tion") > commonness(b"_key"));
+        assert!(commonness(b"token") < 100.0);
+        assert!(commonness(b"Q~") < 10.0);
     }
 }

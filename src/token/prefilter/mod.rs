@@ -102,8 +102,7 @@ impl Prefilter {
     }
 }
 
-/// Words of `length` bytes, one for each literal: those that most literals share first, of those the rarest in ordinary
-/// text.
+/// Words of `length` bytes, one for each literal: rare in ordinary text, and shared by many literals.
 fn cover(literals: &[(u16, &Anchor)], length: usize) -> Vec<(Word, Vec<Owner>)> {
     let mut open = literals.to_vec();
     let mut words = Vec::new();
@@ -115,13 +114,10 @@ fn cover(literals: &[(u16, &Anchor)], length: usize) -> Vec<(Word, Vec<Owner>)> 
         }
         pieces.sort_unstable();
         pieces.dedup();
-        let best = pieces
-            .chunk_by(|a, b| a.0 == b.0)
-            .max_by_key(|same| {
-                let rarity = u32::MAX - same[0].0.0.iter().map(|b| commonness(*b)).sum::<u32>();
-                (same.len(), rarity)
-            })
-            .map(|same| same[0].0);
+        // A word more costs about as much as a few places where it stands for nothing.
+        let price = |same: &[((&[u8], bool), u16)]| (3.0 + buckets::commonness(same[0].0.0)) / same.len() as f32;
+        let best =
+            pieces.chunk_by(|a, b| a.0 == b.0).min_by(|a, b| price(a).total_cmp(&price(b))).map(|same| same[0].0);
         let Some((bytes, any_case)) = best else { break };
         let mut owners = Vec::new();
         open.retain(|(index, anchor)| {
@@ -137,18 +133,6 @@ fn cover(literals: &[(u16, &Anchor)], length: usize) -> Vec<(Word, Vec<Owner>)> 
         words.push((Word::new(bytes, any_case), owners));
     }
     words
-}
-
-/// How often a byte stands in ordinary logs and sources, roughly; only the order matters.
-fn commonness(byte: u8) -> u32 {
-    match byte {
-        b'e' | b't' | b'a' | b' ' | b'0'..=b'9' => 9,
-        b'o' | b'i' | b'n' | b's' | b'r' | b'-' | b'/' | b'.' | b':' | b'"' | b'=' => 7,
-        b'h' | b'l' | b'd' | b'c' | b'u' | b'm' | b'p' | b'_' => 5,
-        b'f' | b'g' | b'y' | b'w' | b'b' | b'v' | b'k' => 3,
-        b'A'..=b'Z' => 2,
-        _ => 1,
-    }
 }
 
 #[cfg(test)]

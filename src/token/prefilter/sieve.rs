@@ -1,15 +1,16 @@
 //! The sieve: one vectorised pass that says where one of many short literals may begin.
 //!
-//! It is the idea behind Teddy, carried to more literals. Literals are dealt into eight buckets. For each of the first
-//! [`LENGTH`] bytes two tables of sixteen entries, one for each half of a byte, say in which buckets that byte may stand
-//! there; a shuffle looks a whole vector up at once, and what is left after joining all positions is a candidate. A
-//! bucket with a dozen literals lets strangers through: which literals share one is chosen so that they are few
-//! ([`buckets`]), and each candidate is looked up in a small set of hashes before anything else is done with it. What
-//! passes is compared. A literal that is wanted in any letter case costs no more than any other.
+//! It is the idea behind Teddy, carried to more literals. Literals are dealt into buckets, one bit each. For each of the
+//! first [`LENGTH`] bytes of a literal a table says in which buckets that byte may stand there; a shuffle looks a whole
+//! vector up at once, and what is left after joining all positions is a candidate. The widest vectors look up any ASCII
+//! byte; narrower ones look up the two halves of a byte, which lets more strangers through, and so have twice as many
+//! buckets. Which literals share one is chosen so that strangers are few ([`buckets`]); each candidate is looked up in a
+//! small set of hashes before anything else is done with it. What passes is compared. A literal that is wanted in any
+//! letter case costs no more than any other.
 
 use std::ops::Range;
 
-use super::buckets;
+use super::buckets::{self, Grain};
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, Simd, dispatch, u8x16};
 
@@ -20,7 +21,7 @@ const BUCKETS: usize = 8;
 /// Widest vector of any processor, in bytes.
 const WIDEST: usize = 64;
 /// Bits in the set of hashes.
-const HASHES: usize = 1 << 12;
+const HASHES: usize = 1 << 13;
 /// How many candidates are handed over at a time.
 const PLACES: usize = 1024;
 /// How many candidates are tested at a time.
@@ -70,25 +71,53 @@ pub(super) struct Sieve {
     words: Vec<(u32, Word, u16)>,
 }
 
+/// In which buckets a byte may stand, by position.
 #[derive(Debug)]
 struct Tables {
-    low: [[u8; 16]; LENGTH],
-    high: [[u8; 16]; LENGTH],
+    /// For vectors that can look up any ASCII byte.
+    bytes: [[u8; 128]; LENGTH],
+    /// For the others, twice as many buckets, by the low and the high half of the byte.
+    halves: [Halves; 2],
     /// For each hash of a start, one more than the place of the first such word; 0 where there is none.
     starts: Box<[u16; HASHES]>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Halves {
+    low: [[u8; 16]; LENGTH],
+    high: [[u8; 16]; LENGTH],
 }
 
 impl Sieve {
     /// A sieve for words. Their order is the index that [`Sieve::each`] gives.
     pub(super) fn new(words: &[Word]) -> Self {
-        let mut low = [[0; 16]; LENGTH];
-        let mut high = [[0; 16]; LENGTH];
-        for (number, bucket) in buckets::deal(words, BUCKETS).iter().enumerate() {
-            let bit = 1 << number;
-            for position in 0..LENGTH {
-                for half in 0..16 {
-                    low[position][half] |= if bucket.low[position] >> half & 1 != 0 { bit } else { 0 };
-                    high[position][half] |= if bucket.high[position] >> half & 1 != 0 { bit } else { 0 };
+        Self::with_level(words, Level::new())
+    }
+
+    fn with_level(words: &[Word], level: Level) -> Self {
+        let mut bytes = [[0; 128]; LENGTH];
+        let mut halves = [Halves::default(); 2];
+        if dispatch!(level, simd => is_widest(simd)) {
+            for (number, bucket) in buckets::deal(words, BUCKETS, Grain::Bytes).iter().enumerate() {
+                for (position, table) in bytes.iter_mut().enumerate() {
+                    for (byte, entry) in (0..).zip(table.iter_mut()) {
+                        *entry |= u8::from(bucket.lets(position, byte)) << number;
+                    }
+                }
+            }
+        } else {
+            for (number, bucket) in buckets::deal(words, 2 * BUCKETS, Grain::Halves).iter().enumerate() {
+                let Halves { low, high } = &mut halves[number / BUCKETS];
+                let bit = 1 << (number % BUCKETS);
+                for (position, byte) in (0..LENGTH).flat_map(|position| (0..128).map(move |byte| (position, byte))) {
+                    if bucket.lets(position, byte) {
+                        low[position][usize::from(byte & 15)] |= bit;
+                        high[position][usize::from(byte >> 4)] |= bit;
+                    }
+                }
+                // Nothing is known of bytes beyond ASCII where any byte may stand.
+                for position in (0..LENGTH).filter(|position| (0..128).all(|byte| bucket.lets(*position, byte))) {
+                    high[position][8..].iter_mut().for_each(|entry| *entry |= bit);
                 }
             }
         }
@@ -106,7 +135,7 @@ impl Sieve {
         for (place, (hash, ..)) in sorted.iter().enumerate().rev() {
             starts[*hash as usize] = place as u16 + 1;
         }
-        Self { level: Level::new(), tables: Tables { low, high, starts }, words: sorted }
+        Self { level, tables: Tables { bytes, halves, starts }, words: sorted }
     }
 
     /// Calls `found(word, at)` for every place `at` in `from..to` where a word stands, in order of places; words may
@@ -181,8 +210,9 @@ struct Sifted {
 #[inline(always)]
 fn sift<S: Simd>(simd: S, tables: &Tables, bytes: &[u8], from: usize, to: usize, places: &mut [u32; PLACES]) -> Sifted {
     let width = S::u8s::LEN;
-    let low = splat(simd, &tables.low);
-    let high = splat(simd, &tables.high);
+    let bytes_at = whole(simd, &tables.bytes);
+    let low = [splat(simd, &tables.halves[0].low), splat(simd, &tables.halves[1].low)];
+    let high = [splat(simd, &tables.halves[0].high), splat(simd, &tables.halves[1].high)];
     let none = S::u8s::splat(simd, 0);
     let mut smallest = S::u8s::splat(simd, u8::MAX);
     let mut kept = 0;
@@ -193,10 +223,23 @@ fn sift<S: Simd>(simd: S, tables: &Tables, bytes: &[u8], from: usize, to: usize,
     {
         // One instruction a vector, so that 16-bit text is noticed where there is some.
         smallest = smallest.min(S::u8s::from_slice(simd, &block[..width]));
-        let left = look(simd, block, 0, low[0], high[0])
-            & look(simd, block, 1, low[1], high[1])
-            & look(simd, block, 2, low[2], high[2])
-            & look(simd, block, 3, low[3], high[3]);
+        // Known when this is compiled.
+        let left = if width == WIDEST {
+            look_up(simd, block, 0, bytes_at[0])
+                & look_up(simd, block, 1, bytes_at[1])
+                & look_up(simd, block, 2, bytes_at[2])
+                & look_up(simd, block, 3, bytes_at[3])
+        } else {
+            let one = look(simd, block, 0, low[0][0], high[0][0])
+                & look(simd, block, 1, low[0][1], high[0][1])
+                & look(simd, block, 2, low[0][2], high[0][2])
+                & look(simd, block, 3, low[0][3], high[0][3]);
+            let other = look(simd, block, 0, low[1][0], high[1][0])
+                & look(simd, block, 1, low[1][1], high[1][1])
+                & look(simd, block, 2, low[1][2], high[1][2])
+                & look(simd, block, 3, low[1][3], high[1][3]);
+            one | other
+        };
         let mut candidates = !left.simd_eq(none).to_bitmask();
         if width < 64 {
             candidates &= (1 << width) - 1;
@@ -217,6 +260,33 @@ fn sift<S: Simd>(simd: S, tables: &Tables, bytes: &[u8], from: usize, to: usize,
         at += width;
     }
     Sifted { to: at, kept, has_nul: smallest.simd_eq(none).to_bitmask() & (u64::MAX >> (64 - width)) != 0 }
+}
+
+/// Whether vectors are wide enough to look up any ASCII byte at once.
+#[inline(always)]
+fn is_widest<S: Simd>(_: S) -> bool {
+    S::u8s::LEN == WIDEST
+}
+
+/// Whole tables, in two vectors each, where vectors are that wide.
+#[inline(always)]
+fn whole<S: Simd>(simd: S, tables: &[[u8; 128]; LENGTH]) -> [[S::u8s; 2]; LENGTH] {
+    let width = S::u8s::LEN;
+    let [a, b, c, d] = tables;
+    [
+        [S::u8s::from_slice(simd, &a[..width]), S::u8s::from_slice(simd, &a[width..2 * width])],
+        [S::u8s::from_slice(simd, &b[..width]), S::u8s::from_slice(simd, &b[width..2 * width])],
+        [S::u8s::from_slice(simd, &c[..width]), S::u8s::from_slice(simd, &c[width..2 * width])],
+        [S::u8s::from_slice(simd, &d[..width]), S::u8s::from_slice(simd, &d[width..2 * width])],
+    ]
+}
+
+/// In which buckets the bytes from `position` on may stand there. What bytes beyond ASCII give is of no account: their
+/// hashes don't fit.
+#[inline(always)]
+fn look_up<S: Simd>(simd: S, block: &[u8], position: usize, [low, high]: [S::u8s; 2]) -> S::u8s {
+    let vector = S::u8s::from_slice(simd, &block[position..position + S::u8s::LEN]);
+    low.concat_swizzle_dyn(high, vector)
 }
 
 /// Tables, repeated for each sixteen bytes of a vector.
@@ -286,11 +356,10 @@ mod tests {
             cut in any::<prop::sample::Index>(),
         ) {
             let from = cut.index(bytes.len() + 1);
-            let mut sieve = Sieve::new(&words);
+            let sieves: Vec<Sieve> = levels().into_iter().map(|level| Sieve::with_level(&words, level)).collect();
             for (from, to) in [(0, bytes.len()), (0, from), (from, bytes.len())] {
                 let expected = plainly(&words, &bytes, from, to);
-                for level in levels() {
-                    sieve.level = level;
+                for sieve in &sieves {
                     let mut found = Vec::new();
                     sieve.each(&bytes, from, to, |word, at| found.push((at, word)));
                     prop_assert!(found.windows(2).all(|pair| pair[0].0 <= pair[1].0), "not in order");
