@@ -19,6 +19,11 @@ impl Secret {
         Self(bytes.into())
     }
 
+    /// The bytes, for computing with them; they must not get into a text.
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
     /// What may be shown: how long it is.
     pub fn redacted(&self) -> String {
         format!("[{} characters]", self.0.len())

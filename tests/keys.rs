@@ -405,6 +405,61 @@ fn one_key_in_two_environments() {
     assert_eq!(text(finding, "/key/jkt"), jkt(1));
 }
 
+// ---- secrets ------------------------------------------------------------------------------------------------------
+
+/// A token signed with a secret that no list has.
+fn signed_with(secret: &str) -> String {
+    Jwt::access().claim("iss", "https://as.acme.test").mint_with(secret)
+}
+
+#[test]
+fn the_secret_that_signed_it_stands_in_the_scan() {
+    let secret = "Zr4-horse.battery_staple-71";
+    for (path, contents) in [
+        ("deploy/.env", format!("PORT=80\nJWT_SECRET={secret}\n")),
+        ("config/application.yml", format!("security:\n  jwt:\n    secret: \"{secret}\"\n")),
+        ("k8s/secret.yaml", format!("kind: Secret\ndata:\n  JWT_SECRET: {}\n", STANDARD.encode(secret))),
+        ("src/auth.js", format!("const key = process.env.JWT_SECRET || '{secret}'\n")),
+        ("keys.json", json!({"kty": "oct", "k": base64url(secret.as_bytes())}).to_string()),
+    ] {
+        let dir = folder([(path, contents), ("logs/app.log", signed_with(secret))]);
+        let record = scan(dir.path(), &["."]);
+        let token = record.findings.iter().find(|f| f.get("token").is_some()).expect("the token");
+        assert_eq!((text_of(token, "rule"), text_of(token, "severity")), ("jwt-alg-weak-secret", "critical"), "{path}");
+        assert!(text(token, "/message").contains("a secret that was found as well: whoever reads it"), "{token:#}");
+        let why = texts(token, "/because").join("; ");
+        assert!(why.contains(&format!("signed with the secret that stands in {path}:")), "{why}");
+        assert_eq!(text(token, "/related/0/path"), path);
+        assert_eq!(text(token, "/related/0/message"), "the secret that signed it");
+    }
+    // Another secret, and a secret that is none.
+    let dir = folder([
+        (".env", "JWT_SECRET=Zr4-horse.battery_staple-72\nTOKEN_SECRET=${JWT_SECRET}\n".to_owned()),
+        ("logs/app.log", signed_with(secret)),
+    ]);
+    let record = scan(dir.path(), &["."]);
+    assert!(!texts(record.only(), "/faults").contains(&"jwt-alg-weak-secret"));
+    assert!(!record.only().to_string().contains("battery"));
+}
+
+#[test]
+fn a_list_of_ones_own() {
+    let token = signed_with("Zr4-horse.battery_staple-71");
+    let dir = folder([("app.log", token.as_str()), ("words", "first\r\nZr4-horse.battery_staple-71\r\nlast\n")]);
+    let fault = |args: &[&str]| {
+        let record = scan(dir.path(), args);
+        let finding = record.findings.iter().find(|f| f.get("token").is_some()).expect("the token");
+        texts(finding, "/faults").contains(&"jwt-alg-weak-secret")
+    };
+    assert!(!fault(&["app.log"]));
+    assert!(fault(&["--weak-secrets", "words", "app.log"]));
+    let run =
+        common::finish(common::keybound().current_dir(dir.path()).args(["inspect", "--weak-secrets", "words", &token]));
+    assert!(run.exits(0).out().contains("a secret that stands in a word list"));
+    let run = common::scan_run(dir.path(), &["--weak-secrets", "missing", "app.log"]).exits(2);
+    assert!(run.err().contains("missing"));
+}
+
 /// Whatever the threads do, the report is the same.
 #[test]
 fn the_same_report_every_time() {

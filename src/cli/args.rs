@@ -60,6 +60,9 @@ pub(super) struct ScanArgs {
     /// Folder with further token families (*.yaml)
     #[arg(long, value_name = "DIR")]
     pub(super) rules: Vec<PathBuf>,
+    /// Secrets to try on HS256, HS384 and HS512 signatures after the built-in list, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(super) weak_secrets: Option<PathBuf>,
     /// Also read what .gitignore leaves out
     #[arg(long)]
     pub(super) no_ignore: bool,
@@ -85,6 +88,9 @@ pub(super) struct InspectArgs {
     /// Folder with further token families (*.yaml)
     #[arg(long, value_name = "DIR")]
     pub(super) rules: Vec<PathBuf>,
+    /// Secrets to try on HS256, HS384 and HS512 signatures after the built-in list, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(super) weak_secrets: Option<PathBuf>,
     /// When to colour the output
     #[arg(long, value_enum, default_value_t = When::Auto)]
     pub(super) color: When,

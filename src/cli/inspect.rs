@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use base64::Engine as _;
 
 use super::args::InspectArgs;
-use super::scan::catalogue;
+use super::scan::engine;
 use super::{Failure, code};
 use crate::policy::Policy;
 use crate::report::pretty::wrap;
@@ -25,7 +25,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<u8, Failure> {
     } else {
         text.extend_from_slice(args.token.as_bytes());
     }
-    let engine = Engine::new(catalogue(&args.rules)?);
+    let engine = engine(&args.rules, args.weak_secrets.as_deref())?;
     let now = args.now.unwrap_or_else(jiff::Timestamp::now).as_second();
     let Some((finding, span)) = verdict_on(&engine, &Policy::default(), &text, now) else {
         return Err(Failure::message(match text.trim_ascii() {
@@ -59,13 +59,18 @@ pub(super) fn run(args: &InspectArgs) -> Result<u8, Failure> {
             }
         }
     }
+    if let Some(key) = &finding.key {
+        row(&mut out, "algorithm", key.algorithm.as_deref().unwrap_or("unknown"))?;
+        row(&mut out, "passphrase", if key.encrypted { "yes" } else { "no" })?;
+        row(&mut out, "thumbprint", key.jkt.as_deref().unwrap_or("unknown"))?;
+    }
     row(&mut out, "why", &finding.because.join("; "))?;
     if !finding.faults.is_empty() {
         row(&mut out, "faults", &finding.faults.join(", "))?;
     }
     row(&mut out, "fix", &finding.fix)?;
-    if let Some(token) = token {
-        row(&mut out, "fingerprint", &token.fingerprint)?;
+    if let Some(fingerprint) = finding.fingerprint() {
+        row(&mut out, "fingerprint", fingerprint)?;
     }
     for (name, segment) in ["header", "claims"].into_iter().zip(text[span.0..span.1].split(|b| *b == b'.')) {
         let Ok(bytes) = jose::BASE64URL.decode(segment) else { break };

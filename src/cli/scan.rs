@@ -13,6 +13,7 @@ use crate::policy::Policy;
 use crate::report::{self, Format, Report};
 use crate::rules::Catalogue;
 use crate::scan::{self, Job, Outcome, Progress};
+use crate::secret::Secret;
 use crate::token::engine::Engine;
 
 pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
@@ -28,7 +29,7 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
             return Err(Failure::message(format!("{}: {error}", path.display())));
         }
     }
-    let engine = Engine::new(catalogue(&args.rules)?);
+    let engine = engine(&args.rules, args.weak_secrets.as_deref())?;
     let policy = policy(args, &engine.catalogue)?;
     let now = args.now.unwrap_or_else(jiff::Timestamp::now).as_second();
     let threads = args.threads.map_or_else(default_threads, usize::from);
@@ -111,6 +112,24 @@ fn format(text: &str) -> Result<(Format, Option<PathBuf>), Failure> {
         Some((_, format)) => Ok((format, file)),
         None => Err(Failure::message(format!("--format {word}: one of pretty, json, jsonl, sarif"))),
     }
+}
+
+/// How many secrets a list may have; all of them are tried on the first tokens of every key.
+const MAX_SECRETS: usize = 1_000_000;
+
+/// What scans: the families, and the secrets to try.
+pub(super) fn engine(rules: &[PathBuf], weak_secrets: Option<&Path>) -> Result<Engine, Failure> {
+    let engine = Engine::new(catalogue(rules)?);
+    let Some(path) = weak_secrets else { return Ok(engine) };
+    let fail = |what: String| Failure::message(format!("{}: {what}", path.display()));
+    let text = fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let text = text.strip_suffix(b"\n").unwrap_or(&text);
+    let lines = text.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let secrets: Vec<Secret> = lines.filter(|line| !line.is_empty()).take(MAX_SECRETS + 1).map(Secret::new).collect();
+    if secrets.len() > MAX_SECRETS {
+        return Err(fail(format!("more than {MAX_SECRETS} secrets")));
+    }
+    Ok(engine.with_weak_secrets(secrets))
 }
 
 /// The embedded families and those of the folders that were named.

@@ -12,6 +12,8 @@ use crate::finding::{Finding, Severity, Status};
 const IN_FULL: usize = 25;
 /// Coverage rows beyond this many are counted.
 const COVERAGE: usize = 12;
+/// How the messages of a finding's own further places begin.
+const SAME: &str = "the same ";
 /// Lines are wrapped here.
 const WIDTH: usize = 110;
 
@@ -76,7 +78,7 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     }
     if finding.occurrences > 1 {
         let mut text = format!("{} times", finding.occurrences);
-        let mut files: Vec<_> = finding.related.iter().collect();
+        let mut files: Vec<_> = finding.related.iter().filter(|r| r.message.starts_with(SAME)).collect();
         files.dedup_by(|a, b| (&a.path, &a.member) == (&b.path, &b.member));
         files.retain(|r| (&r.path, &r.member) != (&place.path, &place.member));
         if !files.is_empty() {

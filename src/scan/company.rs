@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::ledger::{At, Certificates, Entries, Entry};
+use super::ledger::{At, Certificates, Entries, Entry, Place};
+use super::signers::Signers;
 use crate::rules::{Catalogue, Role};
+use crate::secret::Fingerprint;
 use crate::token::engine::Engine;
 use crate::token::fault::{Fault, Faults};
 use crate::token::keys::Thumbprint;
@@ -16,6 +18,8 @@ const MAX_TIES: usize = 8;
 /// What an entry has to do with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Tie {
+    /// The secret that signed it, by its place in [`Company::secret`].
+    Secret(usize),
     /// The private key that it is bound to.
     ProofKey(At),
     /// A token that is bound to it.
@@ -35,7 +39,7 @@ impl Tie {
     pub(super) const fn other(self) -> Option<At> {
         match self {
             Self::ProofKey(at) | Self::BoundToken(at) | Self::Proof(at) | Self::OtherClient(at) => Some(at),
-            Self::PublishedKey(_) | Self::Environments(..) => None,
+            Self::Secret(_) | Self::PublishedKey(_) | Self::Environments(..) => None,
         }
     }
 
@@ -46,6 +50,7 @@ impl Tie {
             Self::BoundToken(_) => "a token that is bound to this key",
             Self::Proof(_) => "a DPoP proof made with this key",
             Self::OtherClient(_) => "a token of another client, bound to the same key",
+            Self::Secret(_) => "the secret that signed it",
             Self::PublishedKey(_) | Self::Environments(..) => "",
         }
     }
@@ -57,11 +62,13 @@ pub(super) struct Company {
     ties: HashMap<At, (Faults, Vec<Tie>)>,
     /// The certificates of a key, by its thumbprint; of keys that were found only.
     certificates: HashMap<Thumbprint, Vec<Thumbprint>>,
+    /// Where secrets stand that signed tokens.
+    secrets: Vec<Place>,
 }
 
 impl Company {
     /// Finds all ties.
-    pub(super) fn new(entries: &Entries, certificates: &Certificates, engine: &Engine) -> Self {
+    pub(super) fn new(entries: &Entries, certificates: &Certificates, signers: Signers, engine: &Engine) -> Self {
         let mut company = Self::default();
         let keys = open_keys(entries);
         let owners: HashMap<Thumbprint, Thumbprint> = certificates.iter().map(|one| (one.x5t, one.key)).collect();
@@ -97,6 +104,7 @@ impl Company {
         for tokens in by_key.into_values().filter(|tokens| tokens.len() > 1) {
             company.shared(entries, &tokens);
         }
+        company.signed(entries, signers);
         let place = |tie: &Tie| tie.other().map(|at| entries.get(at).order());
         for (_, ties) in company.ties.values_mut() {
             ties.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
@@ -126,6 +134,30 @@ impl Company {
                 self.tie(at, Fault::PopKeyShared, Tie::OtherClient(other));
             }
         }
+    }
+
+    /// Tokens whose signing secret was found.
+    fn signed(&mut self, entries: &Entries, signers: Signers) {
+        let matches = signers.matches();
+        if matches.is_empty() {
+            return;
+        }
+        let by_fingerprint: HashMap<Fingerprint, At> =
+            entries.iter().map(|(at, entry)| (entry.fingerprint, at)).collect();
+        for signed in matches {
+            let Some(&at) = by_fingerprint.get(&signed.token) else { continue };
+            let known = self.secrets.iter().position(|place| place.order() == signed.place.order());
+            let secret = known.unwrap_or(self.secrets.len());
+            if known.is_none() {
+                self.secrets.push(signed.place);
+            }
+            self.tie(at, Fault::AlgWeakSecret, Tie::Secret(secret));
+        }
+    }
+
+    /// Where a secret stands.
+    pub(super) fn secret(&self, index: usize) -> &Place {
+        &self.secrets[index]
     }
 
     fn tie(&mut self, at: At, fault: Fault, tie: Tie) {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::signers::Signers;
 use crate::origin::{Layers, Origin};
 use crate::secret::Fingerprint;
 use crate::source::stream::{PLACES, PartEnd, PartPlace};
@@ -11,7 +12,7 @@ use crate::token::carrier::Carrier;
 use crate::token::facts::Facts;
 use crate::token::fault::Faults;
 use crate::token::keys::Certificate;
-use crate::token::scanner::Token;
+use crate::token::scanner::{FoundSecret, Sample, Token};
 
 /// How many files of a token are kept.
 const FILES: usize = 16;
@@ -42,6 +43,13 @@ pub(super) struct Place {
     pub(super) at: PartPlace,
     /// What carries it there.
     pub(super) carrier: Carrier,
+}
+
+impl Place {
+    /// By what places are ordered.
+    pub(super) fn order(&self) -> (&Origin, u64) {
+        (&self.origin, self.at.start)
+    }
 }
 
 /// Everything known of a token.
@@ -81,6 +89,7 @@ pub(super) struct Ledger {
     /// Of files that were read in parts: what each part gave.
     parts: Mutex<BTreeMap<Arc<str>, Vec<PartEnd>>>,
     certificates: Mutex<Certificates>,
+    signers: Mutex<Signers>,
 }
 
 /// What a ledger holds in the end.
@@ -92,6 +101,8 @@ pub(super) struct Closed {
     pub(super) parts: BTreeMap<Arc<str>, Vec<PartEnd>>,
     /// All certificates.
     pub(super) certificates: Certificates,
+    /// HMAC-signed tokens, and what they may be signed with.
+    pub(super) signers: Signers,
 }
 
 impl Default for Ledger {
@@ -100,6 +111,7 @@ impl Default for Ledger {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             parts: Mutex::default(),
             certificates: Mutex::default(),
+            signers: Mutex::default(),
         }
     }
 }
@@ -143,6 +155,18 @@ impl Ledger {
         }
     }
 
+    /// Adds HMAC-signed tokens that a unit saw.
+    pub(super) fn add_samples(&self, samples: &mut Vec<Sample>) {
+        if !samples.is_empty() {
+            self.signers.lock().unwrap_or_else(PoisonError::into_inner).add_samples(samples);
+        }
+    }
+
+    /// Adds a value that tokens may be signed with.
+    pub(super) fn add_secret(&self, secret: FoundSecret, place: impl FnOnce() -> Place) {
+        self.signers.lock().unwrap_or_else(PoisonError::into_inner).add_secret(secret, place);
+    }
+
     /// Notes how the parts of a file ended, in order; needed for the lines of what stands in them.
     pub(super) fn file_in_parts(&self, path: &Arc<str>, ends: Vec<PartEnd>) {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), ends);
@@ -158,6 +182,7 @@ impl Ledger {
             entries,
             parts: self.parts.into_inner().unwrap_or_else(PoisonError::into_inner),
             certificates: self.certificates.into_inner().unwrap_or_else(PoisonError::into_inner),
+            signers: self.signers.into_inner().unwrap_or_else(PoisonError::into_inner),
         }
     }
 }
@@ -219,7 +244,7 @@ impl Entries {
 impl Entry {
     /// By what entries are ordered: the first place, then the fingerprint.
     pub(super) fn order(&self) -> (Option<(&Origin, u64)>, Fingerprint) {
-        (self.places.first().map(|place| (&*place.origin, place.at.start)), self.fingerprint)
+        (self.places.first().map(Place::order), self.fingerprint)
     }
 
     /// Keeps a place if it is among the first few of its file and its file among the first few of all.

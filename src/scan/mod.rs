@@ -8,6 +8,7 @@ mod company;
 mod ledger;
 mod outcome;
 mod pipe;
+mod signers;
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -16,19 +17,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ledger::{Ledger, Seen};
+use ledger::{Ledger, Place, Seen};
 pub use outcome::{Outcome, Summary};
 use pipe::Pipe;
 
 use crate::finding::{Coverage, Finding, Status};
-use crate::origin::Origin;
+use crate::origin::{Layers, Origin};
 use crate::policy::Policy;
 use crate::source::archive::{self, Contents, Format};
 use crate::source::stream::{self, Buffer, PLACES, Part, PartEnd, PartPlace, Sink};
 use crate::source::walk::{self, File, Visitor};
+use crate::token::carrier::Carrier;
 use crate::token::engine::Engine;
 use crate::token::redact::redact;
-use crate::token::scanner::{Scanner, Sighting};
+use crate::token::scanner::{FoundSecret, Scanner, Sighting};
 
 /// Files longer than this are cut into parts.
 const PART: u64 = 16 * 1024 * 1024;
@@ -410,9 +412,21 @@ impl Sink for Tally<'_> {
         }
     }
 
-    fn take(&mut self, scanner: &Scanner<'_>) {
+    fn secret(&mut self, secret: FoundSecret, place: &mut dyn FnMut() -> PartPlace) {
+        let (origin, part) = (self.origin.clone(), self.part);
+        self.shared.ledger.add_secret(secret, || Place {
+            origin,
+            layers: Layers::default(),
+            part,
+            at: place(),
+            carrier: Carrier::Bare,
+        });
+    }
+
+    fn take(&mut self, scanner: &mut Scanner<'_>) {
         self.shared.ledger.add(self.origin, self.part, self.sample, &scanner.tokens, &self.seen);
         self.shared.ledger.add_certificates(&scanner.certificates);
+        self.shared.ledger.add_samples(&mut scanner.samples);
         self.seen.clear();
     }
 

@@ -17,6 +17,8 @@ use crate::token::facts::Facts;
 use crate::token::judge::{Case, judge, rfc3339, severity_of};
 use crate::token::redact::redact;
 
+/// How many ties are put in words; the places of all are given.
+const TIES_IN_WORDS: usize = 3;
 /// How many certificates of a key are named.
 const MAX_CERTIFICATES: usize = 8;
 
@@ -52,14 +54,14 @@ pub struct Outcome {
 
 impl Outcome {
     pub(super) fn new(job: &Job<'_>, ledger: Closed, coverage: Vec<Coverage>, summary: Summary) -> Self {
-        let Closed { entries, parts, certificates } = ledger;
+        let Closed { entries, parts, certificates, signers } = ledger;
         let role = |facts: &Facts| job.engine.catalogue.families[usize::from(facts.family)].role;
         let id_token_issuers = entries
             .iter()
             .filter(|(_, entry)| role(&entry.facts) == Role::Id)
             .filter_map(|(_, entry)| entry.facts.issuer.clone())
             .collect();
-        let company = Company::new(&entries, &certificates, job.engine);
+        let company = Company::new(&entries, &certificates, signers, job.engine);
         let mut outcome = Self {
             entries,
             parts,
@@ -167,7 +169,10 @@ impl Outcome {
         let same = if facts.key.is_some() { "the same key" } else { "the same token" };
         let again = entry.places[1..].iter().map(|place| self.related(place, same, engine));
         let others = self.company.ties(index).iter().filter_map(|tie| {
-            let place = self.entries.get(tie.other()?).places.first()?;
+            let place = match *tie {
+                Tie::Secret(index) => self.company.secret(index),
+                _ => self.entries.get(tie.other()?).places.first()?,
+            };
             Some(self.related(place, tie.message(), engine))
         });
         // Those of other findings first: reports may show but a few.
@@ -221,8 +226,12 @@ impl Outcome {
         let place = |at: At| self.entries.get(at).places.first().map(|place| self.place_in_words(place, engine));
         let ties = self.company.ties(index);
         let mut words = Vec::new();
-        for tie in ties {
+        for tie in ties.iter().take(TIES_IN_WORDS) {
             let text = match *tie {
+                Tie::Secret(index) => {
+                    let place = self.place_in_words(self.company.secret(index), engine);
+                    Some(format!("signed with the secret that stands in {place}"))
+                }
                 Tie::ProofKey(at) => place(at).map(|place| format!("its proof key stands in {place}")),
                 Tie::PublishedKey(source) => Some(format!("its proof key was published: {source}")),
                 Tie::Environments(one, other) => Some(format!("it stands in {one} and in {other}")),

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 use super::lines;
 use crate::span::LineColumn;
-use crate::token::scanner::{BEHIND, MAX_TOKEN, Scanner, Sighting, Window};
+use crate::token::scanner::{BEHIND, FoundSecret, MAX_TOKEN, Scanner, Sighting, Window};
 
 /// How much is read at a time: small enough to stay in the processor's cache between the passes over it.
 const CHUNK: usize = 256 * 1024;
@@ -151,8 +151,10 @@ pub struct PartEnd {
 pub trait Sink {
     /// A token was seen at a place; `place` is called only for places that are kept.
     fn sighting(&mut self, sighting: &Sighting, place: &mut dyn FnMut() -> PartPlace);
+    /// A value was seen that tokens may be signed with; `place` is called only if it is kept.
+    fn secret(&mut self, _secret: FoundSecret, _place: &mut dyn FnMut() -> PartPlace) {}
     /// The scanner's tokens are about to be forgotten: take them.
-    fn take(&mut self, scanner: &Scanner<'_>);
+    fn take(&mut self, scanner: &mut Scanner<'_>);
     /// Asked between windows: go on?
     fn go_on(&mut self) -> bool;
 }
@@ -269,15 +271,20 @@ impl State {
         let mut sightings = std::mem::take(&mut scanner.sightings);
         sightings.sort_by_key(|s| (s.start, s.end));
         for sighting in &sightings {
-            sink.sighting(sighting, &mut || self.place(bytes, sighting));
+            sink.sighting(sighting, &mut || self.place(bytes, sighting.start, sighting.end));
         }
         sightings.clear();
         scanner.sightings = sightings;
+        for secret in scanner.secrets.drain(..) {
+            let (start, end) = (secret.start, secret.end);
+            sink.secret(secret, &mut || self.place(bytes, start, end));
+        }
     }
 
-    fn place(&mut self, bytes: &[u8], sighting: &Sighting) -> PartPlace {
-        let start = (sighting.start - self.base) as usize;
-        let end = (sighting.end - self.base) as usize;
+    /// The place of what stands between two offsets in the stream.
+    fn place(&mut self, bytes: &[u8], first: u64, past: u64) -> PartPlace {
+        let start = (first - self.base) as usize;
+        let end = (past - self.base) as usize;
         let (line, line_start) = if start >= self.counted_to {
             // What is unfolded may stand beyond the part that holds the anchor.
             let own = start.min(self.part_end.saturating_sub(self.base) as usize).max(self.counted_to);
@@ -295,7 +302,7 @@ impl State {
         };
         let inside = &bytes[start..end];
         PartPlace {
-            start: sighting.start,
+            start: first,
             length: inside.len() as u32,
             line: i32::try_from(line).unwrap_or(i32::MAX),
             line_start: line_start.and_then(NonZeroU64::new),

@@ -6,8 +6,10 @@ use super::keys;
 use super::known::Known;
 use super::names::{self, Names};
 use super::prefilter::Prefilter;
-use super::{jose, jose_json, prefixed, saml};
+use super::weak_secret::WordList;
+use super::{jose, jose_json, prefixed, saml, signing_secret};
 use crate::rules::{Catalogue, Family, SamlForm};
+use crate::secret::Secret;
 
 /// Everything that is fixed for a scan: families, anchors, known examples. Shared by all threads.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub struct Engine {
     pub(super) saml_plain: Option<u16>,
     pub(super) saml_encrypted: Option<u16>,
     pub(super) keys: keys::Classifier,
+    pub(super) weak: WordList,
 }
 
 /// What looks at the hits of an anchor.
@@ -33,6 +36,7 @@ pub(super) enum Route {
     Name,
     Saml(Announced),
     Key(keys::Announced),
+    SigningSecret,
     Families(Vec<u16>),
     Fold(Fold),
 }
@@ -98,6 +102,7 @@ impl Engine {
         FOLDED.iter().for_each(|(anchor, fold)| add(anchor, false, Route::Fold(*fold)));
         add("base64", true, Route::Fold(Fold::Announced));
         keys::FOLDED.iter().for_each(|(anchor, into)| add(anchor, false, Route::Fold(Fold::Within(*into))));
+        signing_secret::ANCHORS.iter().for_each(|a| add(a, true, Route::SigningSecret));
         keys::ANCHORS.iter().for_each(|(a, announced)| add(a, false, Route::Key(*announced)));
         let mut by_anchor: Vec<((&str, bool), Vec<u16>)> = Vec::new();
         for (index, family) in catalogue.families.iter().enumerate() {
@@ -117,7 +122,23 @@ impl Engine {
         let saml = |form| catalogue.families.iter().position(|f| f.saml == Some(form)).map(|index| index as u16);
         let (saml_plain, saml_encrypted) = (saml(SamlForm::Plain), saml(SamlForm::Encrypted));
         let (known, keys) = (Known::embedded(), keys::Classifier::new(&catalogue));
-        Self { catalogue, prefilter, routes, classifier, names, known, saml_plain, saml_encrypted, keys }
+        Self {
+            catalogue,
+            prefilter,
+            routes,
+            classifier,
+            names,
+            known,
+            saml_plain,
+            saml_encrypted,
+            keys,
+            weak: WordList::default(),
+        }
+    }
+
+    /// The same, trying the user's secrets on HS* signatures after those of the embedded list.
+    pub fn with_weak_secrets(self, secrets: Vec<Secret>) -> Self {
+        Self { weak: WordList::with(secrets), ..self }
     }
 
     /// Where the private key with that thumbprint was published, if everybody knows it.

@@ -152,6 +152,18 @@ fn is_der(segment: &[u8], length: usize) -> bool {
         && (usize::from(head[1]) + 2 == length || (head[1] == 0x81 && usize::from(head[2]) + 3 == length))
 }
 
+/// Decodes base64url or, as some write it, standard base64, with padding or without.
+pub(super) fn decode_either(text: &[u8]) -> Option<Vec<u8>> {
+    let url = |b: &u8| match b {
+        b'+' => b'-',
+        b'/' => b'_',
+        other => *other,
+    };
+    let padding = text.iter().rev().take_while(|b| **b == b'=').count();
+    let url: Vec<u8> = text[..text.len() - padding].iter().map(url).collect();
+    BASE64URL.decode(url).ok()
+}
+
 /// What a JWS payload is.
 #[derive(Debug, PartialEq)]
 pub enum Content<'a> {

@@ -27,4 +27,5 @@ pub mod proof;
 pub mod redact;
 pub mod saml;
 pub mod scanner;
+pub mod signing_secret;
 pub mod weak_secret;

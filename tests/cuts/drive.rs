@@ -66,7 +66,7 @@ impl Sink for Taker {
         self.open.push((sighting.token, place(), sighting.carrier, sighting.faults));
     }
 
-    fn take(&mut self, scanner: &Scanner<'_>) {
+    fn take(&mut self, scanner: &mut Scanner<'_>) {
         for (token, place, carrier, faults) in self.open.drain(..) {
             self.done.push((scanner.tokens[token as usize].fingerprint.hex(), place, carrier, faults));
         }

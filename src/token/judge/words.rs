@@ -101,9 +101,11 @@ impl View<'_> {
         }
         if self.faults.contains(Fault::AlgWeakSecret) {
             let issuer = facts.issuer.as_deref().map_or_else(|| "its issuer".to_owned(), |iss| self.text(iss));
-            return format!(
-                "This {title} is signed with a secret that stands in every word list: anyone can make tokens of {issuer}, for any subject."
-            );
+            let secret = match facts.faults.contains(Fault::AlgWeakSecret) {
+                true => "a secret that stands in a word list: anyone",
+                false => "a secret that was found as well: whoever reads it",
+            };
+            return format!("This {title} is signed with {secret} can make tokens of {issuer}, for any subject.");
         }
         if self.state == State::Expired && !self.faults.contains(Fault::ExpUnitMs) {
             let end = facts.expires.seconds().or(facts.issued.seconds()).map(moment).unwrap_or_default();
@@ -266,7 +268,7 @@ impl View<'_> {
         if self.faults.contains(Fault::ExpUnitMs) {
             say("a time is in milliseconds: a verifier that reads seconds sees the year 50000".to_owned());
         }
-        if self.faults.contains(Fault::AlgWeakSecret) {
+        if facts.faults.contains(Fault::AlgWeakSecret) {
             say("its HMAC verifies with a well-known secret".to_owned());
         }
         if self.faults.contains(Fault::AlgNone) {

@@ -7,8 +7,9 @@ use super::Reading;
 use super::der::without_zeros;
 use super::private::{self, PrivateKey};
 use super::public::{Algorithm, Curve, PublicKey};
+use crate::secret::Secret;
 use crate::token::escape::{self, Class};
-use crate::token::jose::BASE64URL;
+use crate::token::jose::{BASE64URL, decode_either};
 use crate::token::proof;
 use base64::Engine as _;
 
@@ -28,6 +29,8 @@ static VALUE: Class = Class::alphanumeric_and(b"-_+/=");
 pub(super) struct Found {
     pub(super) key: PrivateKey,
     pub(super) start: usize,
+    /// The secret, of a key that both sides have.
+    pub(super) secret: Option<Secret>,
 }
 
 /// Reads the object around the anchor at `at`. What is looked at is taken off `work`.
@@ -48,7 +51,14 @@ pub(super) fn around(bytes: &[u8], at: usize, more: bool, work: &mut i64) -> Rea
     let jwk = Jwk::read(&mut members);
     *work -= (members.at - start) as i64;
     match jwk {
-        Some(jwk) => jwk.private().map_or(Reading::Nothing, |key| Reading::Found(Found { key, start }, members.at)),
+        Some(jwk) => match jwk.private() {
+            Some(key) => {
+                let symmetric = matches!(key.algorithm, Algorithm::Symmetric(_));
+                let secret = jwk.number("k").filter(|_| symmetric).map(Secret::new);
+                Reading::Found(Found { key, start, secret }, members.at)
+            }
+            None => Reading::Nothing,
+        },
         None if more && members.bytes.len() == bytes.len() && members.at + 256 > bytes.len() => Reading::NeedMore,
         None => Reading::Nothing,
     }
@@ -105,7 +115,7 @@ impl Jwk {
                 b"alg" => jwk.alg = value.into_owned(),
                 name => {
                     if let Some(name) = NUMBERS.into_iter().find(|known| known.as_bytes() == name)
-                        && let Some(number) = number(&value)
+                        && let Some(number) = decode_either(&value).filter(|number| !number.is_empty())
                     {
                         jwk.numbers.push((name, number));
                     }
@@ -186,20 +196,6 @@ fn point(curve: Curve, x: &[u8], y: &[u8]) -> Option<PublicKey> {
         octets.extend_from_slice(coordinate);
     }
     PublicKey::ec(curve, &octets)
-}
-
-/// Base64url, or standard base64.
-fn number(text: &[u8]) -> Option<Vec<u8>> {
-    let url: Vec<u8> = text
-        .iter()
-        .map(|b| match b {
-            b'+' => b'-',
-            b'/' => b'_',
-            other => *other,
-        })
-        .collect();
-    let padding = url.iter().rev().take_while(|b| **b == b'=').count();
-    BASE64URL.decode(&url[..url.len() - padding]).ok().filter(|number| !number.is_empty())
 }
 
 /// Reads `name: value` pairs as many languages write them.

@@ -50,7 +50,11 @@ pub(super) fn read(file: &[u8]) -> Option<Contents> {
         Store::Jks | Store::Jceks => walk.java(),
         Store::Bks => walk.bouncy_castle(),
     };
-    (!walk.keys.is_empty()).then_some(Contents { keys: walk.keys, certificates: walk.certificates })
+    (!walk.keys.is_empty()).then_some(Contents {
+        keys: walk.keys,
+        certificates: walk.certificates,
+        ..Contents::default()
+    })
 }
 
 struct Walk<'a> {

@@ -27,6 +27,7 @@ pub use self::classify::Classifier;
 pub use self::private::{PrivateKey, Protection};
 pub use self::public::{Algorithm, Thumbprint};
 use crate::rules::KeyFormat;
+use crate::secret::Secret;
 
 /// The longest binary file that is read, in bytes.
 pub const MAX_FILE: usize = 256 * 1024;
@@ -70,6 +71,8 @@ pub(super) enum Announced {
 pub(super) struct Contents {
     pub(super) keys: Vec<PrivateKey>,
     pub(super) certificates: Vec<Certificate>,
+    /// Secrets that tokens may be signed with.
+    pub(super) secrets: Vec<Secret>,
 }
 
 /// Something that was found at an anchor.
@@ -106,10 +109,14 @@ impl<T> Reading<T> {
 /// Reads what an anchor announces. What is looked at is taken off `work`.
 pub(super) fn read(announced: Announced, bytes: &[u8], at: usize, more: bool, work: &mut i64) -> Reading<Found> {
     let one =
-        |format, start, key| Found { format, start, contents: Contents { keys: vec![key], certificates: Vec::new() } };
+        |format, start, key| Found { format, start, contents: Contents { keys: vec![key], ..Contents::default() } };
     match announced {
         Announced::Armour => armour(bytes, at, more, work),
-        Announced::Jwk => jwk::around(bytes, at, more, work).map(|found| one(KeyFormat::Jwk, found.start, found.key)),
+        Announced::Jwk => jwk::around(bytes, at, more, work).map(|found| {
+            let mut all = one(KeyFormat::Jwk, found.start, found.key);
+            all.contents.secrets.extend(found.secret);
+            all
+        }),
         Announced::Putty => {
             *work -= 2048;
             putty::read(bytes, at, more).map(|key| one(KeyFormat::Putty, at, key))
@@ -147,7 +154,7 @@ fn in_armour(armour: &pem::Armour) -> Option<(KeyFormat, Contents)> {
     let body = &armour.body[..];
     if armour.label.ends_with("CERTIFICATE") {
         let certificate = certificate::read(body)?;
-        return Some((KeyFormat::Pem, Contents { keys: Vec::new(), certificates: vec![certificate] }));
+        return Some((KeyFormat::Pem, Contents { certificates: vec![certificate], ..Contents::default() }));
     }
     let (format, key) = match &armour.label[..] {
         "PGP PRIVATE KEY BLOCK" => (KeyFormat::Pgp, pgp::read(body, armour.checksum)?),
@@ -162,7 +169,7 @@ fn in_armour(armour: &pem::Armour) -> Option<(KeyFormat, Contents)> {
             None => (KeyFormat::Pem, private::read(body)?),
         },
     };
-    Some((format, Contents { keys: vec![key], certificates: Vec::new() }))
+    Some((format, Contents { keys: vec![key], ..Contents::default() }))
 }
 
 /// What the label of an encrypted key tells of it.
@@ -204,8 +211,8 @@ pub(super) fn file(file: &[u8]) -> Option<(KeyFormat, Contents)> {
         return None;
     }
     if let Some(key) = private::read(file) {
-        return Some((KeyFormat::Der, Contents { keys: vec![key], certificates: Vec::new() }));
+        return Some((KeyFormat::Der, Contents { keys: vec![key], ..Contents::default() }));
     }
     let certificate = certificate::read(file)?;
-    Some((KeyFormat::Der, Contents { keys: Vec::new(), certificates: vec![certificate] }))
+    Some((KeyFormat::Der, Contents { certificates: vec![certificate], ..Contents::default() }))
 }

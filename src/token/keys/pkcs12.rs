@@ -56,7 +56,11 @@ pub(super) fn read(file: &[u8]) -> Option<Contents> {
     }
     // What is encrypted as a whole holds certificates: every tool writes keys as encrypted bags in the open. A file
     // without such a bag is a trust store.
-    (!bags.keys.is_empty()).then_some(Contents { keys: bags.keys, certificates: bags.certificates })
+    (!bags.keys.is_empty()).then_some(Contents {
+        keys: bags.keys,
+        certificates: bags.certificates,
+        ..Contents::default()
+    })
 }
 
 struct Bags {

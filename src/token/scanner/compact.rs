@@ -1,6 +1,5 @@
-//! JOSE objects: compact, in JSON, nested, and HMACs made with secrets that everybody knows.
+//! JOSE objects: compact, in JSON, nested.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -15,26 +14,13 @@ use crate::token::escape::{self, BASE64URL, COMPACT, Class, Escape};
 use crate::token::facts::{Facts, Kind, Signature};
 use crate::token::fault::Fault;
 use crate::token::fold::lines;
-use crate::token::{jose, jose_json, weak_secret};
+use crate::token::{jose, jose_json};
 
-/// How many tokens of one key are tried against the list of known secrets, per unit.
-const WEAK_SAMPLES: u8 = 3;
-/// How many tokens are remembered to have been tried.
-const MAX_TRIED: usize = 16 * 1024;
 /// How many headers that end at one dot are tried.
 const MAX_HEADERS: u8 = 8;
 
 /// The alphabet of an SD-JWT's disclosures and key binding.
 static DISCLOSURES: Class = Class::alphanumeric_and(b"-_.~");
-
-/// Tokens that share these are taken to be signed with one key.
-pub(super) type KeyGroup = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>);
-
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Samples {
-    pub(super) tried: u8,
-    pub(super) found: Option<usize>,
-}
 
 /// The stretch of base64url that was looked through last, so that a long one is looked through once.
 #[derive(Debug, Default, Clone, Copy)]
@@ -200,11 +186,16 @@ impl Scanner<'_> {
             facts = Facts { signature: facts.signature, faults: facts.faults.union(inner.faults), ..inner };
         }
         let signed_length = parts.header.len() + 1 + parts.payload.len();
-        if facts.signature == Signature::Fits && self.is_weak(header, &facts, &text[..signed_length], parts.signature) {
-            facts.faults.insert(Fault::AlgWeakSecret);
+        let fingerprint = Secret::new(text).fingerprint();
+        if facts.signature == Signature::Fits && header.alg.starts_with("HS") {
+            let (signed, signature) = (&text[..signed_length], parts.signature);
+            if self.is_weak(header, &facts, signed, signature) {
+                facts.faults.insert(Fault::AlgWeakSecret);
+            } else {
+                self.keep_sample(header, &facts, signed, signature, fingerprint);
+            }
         }
         let known = &self.engine.known;
-        let fingerprint = Secret::new(text).fingerprint();
         let published = known.token(&fingerprint).or_else(|| match parts.form {
             Form::Jws => known.segments(parts.header, parts.payload),
             Form::Jwe => None,
@@ -233,44 +224,6 @@ impl Scanner<'_> {
         let header = self.header(&text[..memchr::memchr(b'.', text)?])?;
         let parts = jose::segments(text, header.encrypted)?;
         self.read(&header, &parts, Kind::Jwt).map(|(facts, _)| facts)
-    }
-
-    /// Whether the signature was made with a secret that everybody knows. Tokens of one issuer and key are sampled: the
-    /// first few of a unit are tried against the whole list, and once a secret is found, the others against that one.
-    fn is_weak(&mut self, header: &Header, facts: &Facts, signed: &[u8], signature: &[u8]) -> bool {
-        if !header.alg.starts_with("HS") {
-            return false;
-        }
-        if header.kid.is_none() && facts.issuer.is_none() {
-            return self.known_secret(&header.alg, signed, signature).is_some();
-        }
-        let group = (header.alg.clone(), header.kid.clone(), facts.issuer.clone());
-        let samples = self.weak.get(&group).copied().unwrap_or_default();
-        if let Some(position) = samples.found
-            && weak_secret::is_signed_with(position, &header.alg, signed, signature)
-        {
-            return true;
-        }
-        if samples.tried >= WEAK_SAMPLES {
-            return false;
-        }
-        let found = self.known_secret(&header.alg, signed, signature);
-        self.weak.insert(group, Samples { tried: samples.tried + 1, found: samples.found.or(found) });
-        found.is_some()
-    }
-
-    /// The list position of the secret that made a signature; each token is tried once.
-    fn known_secret(&mut self, alg: &str, signed: &[u8], signature: &[u8]) -> Option<usize> {
-        let key = self.hash.hash_one((signed, signature));
-        if let Some(known) = self.tried.get(&key) {
-            return *known;
-        }
-        if self.tried.len() >= MAX_TRIED {
-            self.tried.clear();
-        }
-        let found = weak_secret::find(alg, signed, signature);
-        self.tried.insert(key, found);
-        found
     }
 
     pub(super) fn json(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {

@@ -97,6 +97,7 @@ impl Scanner<'_> {
             self.too_long.push(window.base + run.start as u64);
         }
         let first = self.sightings.len();
+        let first_secret = self.secrets.len();
         let outer = self.layers;
         match &inflated {
             Some(inflated) => {
@@ -122,6 +123,10 @@ impl Scanner<'_> {
                     sighting.end = window.base + end as u64;
                 }
             }
+        }
+        for secret in &mut self.secrets[first_secret..] {
+            secret.start = window.base + run.start as u64;
+            secret.end = window.base + run.end as u64;
         }
         if self.sightings.len() > first {
             let around = carrier::before(window.bytes, run.start, window.bytes.get(run.end).copied());
@@ -206,7 +211,7 @@ impl Scanner<'_> {
             self.claimed = within(self.wide_claimed);
             let last = self.wide_processed.filter(|(offset, _)| *offset >= first);
             self.processed = last.map(|(offset, anchor)| (within(offset), anchor));
-            let sighted = self.sightings.len();
+            let (sighted, secrets) = (self.sightings.len(), self.secrets.len());
             let unfolded = Unfolded {
                 layer: Layer::Utf16,
                 from: within(window.base + window.from as u64) as usize,
@@ -218,6 +223,9 @@ impl Scanner<'_> {
             let done = self.scan_unfolded(&unfolded);
             for sighting in &mut self.sightings[sighted..] {
                 (sighting.start, sighting.end) = (without(sighting.start), without(sighting.end) - 1);
+            }
+            for secret in &mut self.secrets[secrets..] {
+                (secret.start, secret.end) = (without(secret.start), without(secret.end) - 1);
             }
             self.wide_claimed = self.wide_claimed.max(without(self.claimed));
             self.wide_processed = self.processed.map(|(at, anchor)| (without(at), anchor)).or(self.wide_processed);

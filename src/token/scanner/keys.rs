@@ -28,6 +28,9 @@ impl Scanner<'_> {
         }
         let carrier = carrier::before(bytes, found.start, bytes.get(end).copied()).carrier;
         self.contents(window, found.format, &found.contents, (found.start, end), carrier);
+        for secret in found.contents.secrets {
+            self.keep_secret(window, (found.start, end), secret, true);
+        }
         Ok(())
     }
 

@@ -7,16 +7,19 @@
 
 mod compact;
 mod folded;
+mod hmac;
 mod keys;
 mod named;
 mod saml;
 mod shaped;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use self::compact::{HeaderRun, KeyGroup, Samples};
+use self::compact::HeaderRun;
+pub use self::hmac::{FoundSecret, Sample};
+use self::hmac::{KeyGroup, Samples};
 use self::saml::Progress;
 use super::beside;
 use super::carrier::{self, Carrier};
@@ -94,6 +97,10 @@ pub struct Scanner<'e> {
     pub sightings: Vec<Sighting>,
     /// The certificates of this unit, each once.
     pub certificates: Vec<Certificate>,
+    /// HS* tokens of this unit, a few of each key.
+    pub samples: Vec<Sample>,
+    /// Values of the last window that tokens may be signed with, to be taken by the caller.
+    pub secrets: Vec<FoundSecret>,
     /// Places where something too long to be judged begins.
     pub too_long: Vec<u64>,
     /// Where lookalikes began to stand too densely to look at each.
@@ -108,6 +115,7 @@ pub struct Scanner<'e> {
     intern: Interner,
     headers: HashMap<Box<[u8]>, Option<Arc<Header>>, foldhash::fast::RandomState>,
     weak: HashMap<KeyGroup, Samples, foldhash::fast::RandomState>,
+    secrets_seen: HashSet<u64, foldhash::fast::FixedState>,
     /// What trying the known secrets on a token gave, whatever the unit.
     tried: HashMap<u64, Option<usize>, foldhash::fast::FixedState>,
     hits: Vec<AnchorHit>,
@@ -139,6 +147,8 @@ impl<'e> Scanner<'e> {
             tokens: Vec::new(),
             sightings: Vec::new(),
             certificates: Vec::new(),
+            samples: Vec::new(),
+            secrets: Vec::new(),
             too_long: Vec::new(),
             too_dense: None,
             work: MAX_WORK / 4,
@@ -149,6 +159,7 @@ impl<'e> Scanner<'e> {
             intern: Interner::default(),
             headers: HashMap::default(),
             weak: HashMap::default(),
+            secrets_seen: HashSet::default(),
             tried: HashMap::default(),
             hits: Vec::new(),
             inner_hits: Vec::new(),
@@ -173,6 +184,8 @@ impl<'e> Scanner<'e> {
         self.too_dense = None;
         self.work = MAX_WORK / 4;
         self.weak.clear();
+        self.secrets.clear();
+        self.secrets_seen.clear();
         self.claimed = 0;
         self.processed = None;
         self.run = HeaderRun::default();
@@ -188,6 +201,7 @@ impl<'e> Scanner<'e> {
         self.tokens.clear();
         self.sightings.clear();
         self.certificates.clear();
+        self.samples.clear();
         self.seen.clear();
     }
 
@@ -235,7 +249,9 @@ impl<'e> Scanner<'e> {
         // What costs no more than the token is long is always looked at.
         let cheap = |route: &Route| match route {
             Route::Jose => true,
-            Route::JoseJson | Route::Name | Route::Saml(_) | Route::Fold(_) | Route::Key(_) => false,
+            Route::JoseJson | Route::Name | Route::Saml(_) | Route::Fold(_) | Route::Key(_) | Route::SigningSecret => {
+                false
+            }
             Route::Families(families) => families.iter().all(|f| engine.family(*f).anchor_at == AnchorAt::Prefix),
         };
         if self.work < 0 && !cheap(route) {
@@ -244,6 +260,7 @@ impl<'e> Scanner<'e> {
         }
         match route {
             Route::Name => self.named(window, hit.at),
+            Route::SigningSecret => self.signing_secret(window, hit.at),
             _ if window.base + (hit.at as u64) < self.claimed => Ok(()),
             Route::Jose => self.compact(window, hit.at),
             Route::JoseJson => self.json(window, hit.at),

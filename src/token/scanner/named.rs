@@ -92,7 +92,9 @@ impl Scanner<'_> {
                         && family.pattern.as_ref().is_some_and(|p| p.is_match(&value[start..]))
                 })
             }),
-            Route::JoseJson | Route::Name | Route::Saml(_) | Route::Fold(_) | Route::Key(_) => false,
+            Route::JoseJson | Route::Name | Route::Saml(_) | Route::Fold(_) | Route::Key(_) | Route::SigningSecret => {
+                false
+            }
         });
         self.inner_hits = hits;
         own

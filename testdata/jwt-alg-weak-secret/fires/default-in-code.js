@@ -1,0 +1,2 @@
+const secret = process.env.JWT_SECRET || 'Zr4-horse.battery_staple-71';
+const token = 'ey¦JhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.ey¦Jpc3MiOiJodHRwczovL3Nob3AuYWNtZS50ZXN0Iiwic3ViIjoiNDcxMSIsImF1ZCI6Imh0dHBzOi8vYXBpLmFjbWUudGVzdCIsImlhdCI6MTc5NTI2MjAwMCwiZXhwIjoxNzk1MjY1NjAwLCJqdGkiOiJoMiJ9.qALPpBsh7Emn6L9vRTG7RRffPHBSNHxXS2Wuj2U3gLE';
