@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from quality.archives import plant_archives
 from quality.mint import HOUR, NOW, dpop_proof, general_jwts, id_token
 from quality.issuers import issuer_jwts, k8s_legacy, prefixed, signed_urls
+from quality.platforms import platform_tokens
 from quality.saml import FIELD, saml_tokens
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -186,6 +187,39 @@ CARRIERS = (
         'curl -H "X-Consul-Token: ‹token›" http://127.0.0.1:8500/v1/kv/shop', "export CONSUL_HTTP_TOKEN=‹token›",
         'curl -H "X-Nomad-Token: ‹token›" http://127.0.0.1:4646/v1/jobs', "NOMAD_TOKEN=‹token›",
     ), home=True),
+    Carrier("token setting", "config/clients.env", (
+        "SHOP_TOKEN=‹token›", 'api_key: "‹token›"', '{"access_token": "‹token›", "n": ‹n›}', f"{BEARER}",
+    ), home=True),
+    Carrier("cargo", "ops/publish.sh", (
+        "export CARGO_REGISTRY_TOKEN=‹token›", "cargo login ‹token›", 'printf \'token = "‹token›"\' > ~/.cargo/credentials.toml',
+    ), home=True),
+    Carrier("jenkins", "ops/builds.sh", (
+        "JENKINS_API_TOKEN=‹token›", "export JENKINS_USER_TOKEN=‹token›", 'jenkins = Jenkins(url, "robin", "‹token›")',
+    ), home=True),
+    Carrier("twilio", "src/messages.js", (
+        "const twilioAuthToken = '‹token›';", "TWILIO_API_SECRET=‹token›", 'twilio: { auth_token: "‹token›" }',
+    ), home=True),
+    Carrier("discord", "src/bot.py", (
+        'DISCORD_TOKEN = "‹token›"', 'discord.Client(intents=i).run("‹token›")', 'headers = {"Authorization": "Bot ‹token›"}',
+    ), home=True),
+    Carrier("airtable", "src/tables.js", (
+        "AIRTABLE_API_KEY=‹token›", "Airtable.configure({ apiKey: '‹token›' })", f"{BEARER}",
+    ), home=True),
+    Carrier("launchdarkly", "config/flags.yaml", (
+        "launchdarkly_sdk_key: ‹token›", "LD_ACCESS_TOKEN: ‹token›", 'launchDarkly("‹token›")',
+    ), home=True),
+    Carrier("notion", "src/pages.js", (
+        "NOTION_TOKEN=‹token›", "const notion = new Client({ auth: '‹token›' })", '{"NOTION_API_KEY": "‹token›"}',
+    ), home=True),
+    Carrier("azure devops", "ops/azure.sh", (
+        "export AZURE_DEVOPS_EXT_PAT=‹token›", "AZURE_DEVOPS_TOKEN=‹token›", "ado_token: ‹token›",
+    ), home=True),
+    Carrier("github hex", "ops/old.sh", (
+        "export GITHUB_TOKEN=‹token›", '{"github_access_token": "‹token›"}', "HOMEBREW_GITHUB_API_TOKEN=‹token›",
+    ), home=True),
+    Carrier("npmrc", "config/npmrc", (
+        "//registry.npmjs.org/:_authToken=‹token›", "npm config set //registry.npmjs.org/:_authToken ‹token›",
+    ), home=True),
     Carrier("cookie d", "captures/chat.txt", ("Cookie: b=‹hex›; d=‹token›; lc=‹n›",), home=True),
     Carrier("google credentials", "config/application_default_credentials.json", (
         '{"client_id":"‹n›.apps.googleusercontent.com","refresh_token":"‹token›","type":"authorized_user"}',
@@ -252,7 +286,7 @@ def plant_tokens(mint, planted):
     fields = Fields(mint)
     waiting = {carrier.name: [] for carrier in CARRIERS}
     shaped = list(general_jwts(mint)) + list(issuer_jwts(mint)) + [k8s_legacy(mint) for _ in range(3)]
-    shaped += list(prefixed(mint)) + list(signed_urls(mint)) + list(saml_tokens(mint))
+    shaped += list(prefixed(mint)) + list(signed_urls(mint)) + list(platform_tokens(mint)) + list(saml_tokens(mint))
     opaque = [mint.opaque() for _ in range(45)]
 
     general = [carrier for carrier in CARRIERS if not carrier.home]

@@ -40,6 +40,7 @@ def plant_decoys(mint, planted):
         ("svg path", "dist/logo.svg", _svg(mint)),
         ("i18n", "src/locales/de.json", _i18n()),
         ("public id", "src/public.js", _public_ids(mint)),
+        ("look-alike", "src/lookalikes.txt", _look_alikes(mint)),
     ):
         with planted.file(path) as file:
             for line in lines:
@@ -434,6 +435,36 @@ def _public_ids(mint):
         yield f"client_id: '{mint.digits(12)}-{mint.chars(BASE36, 32)}.apps.googleusercontent.com',"
         yield f"grecaptcha.render('box', {{ sitekey: '6L{mint.chars(BASE62, 38)}' }});"
     yield f"expires_at: {NOW + HOUR}"
+
+
+def _look_alikes(mint):
+    """Beginnings and names of the platforms' tokens where no token stands."""
+    for _ in range(2):
+        yield "this.sl.addEventListener('change', this.sl.Component.prototype.update_selection_state)"
+        yield f"image: registry.example.com/shop@sha256:{mint.hex(64)}"
+        yield f"uses: sha256~{mint.hex(12)}"
+        yield f"r8_{mint.hex(8)}_texture_format = VK_FORMAT_R8_UNORM;"
+        yield f"src: url(data:image/png;base64,iVBORw0KGgo{mint.chars(BASE62, 90)}/EA" f"A{mint.chars(BASE62, 160)}+{mint.chars(BASE62, 90)})"
+        yield f"EXTENDED_{mint.chars(string.ascii_uppercase, 9)}:AAAA_{mint.chars(string.ascii_uppercase, 9)}"
+        yield f"backup finished at {mint.digits(10)}:AA"
+        yield "//registry.npmjs.org/:_authToken=${NPM_TOKEN}"
+        yield "//registry.npmjs.org/:_authToken=00000000-0000-0000-0000-000000000000"
+        yield "cargo login <your-api-token>"
+        yield f"TWILIO_ACCOUNT_SID=AC{mint.hex(32)}"
+        yield f"DISCORD_CLIENT_ID={mint.digits(18)}"
+        yield f"JENKINS_BUILD_TAG=jenkins-shop-{mint.digits(4)}"
+        yield f"NOTION_DATABASE_ID={mint.hex(32)}"
+        yield f"NOTION_PAGE_ID={mint.uuid()}"
+        yield f"AIRTABLE_BASE_ID=app{mint.chars(BASE62, 14)}"
+        yield f"git checkout {mint.hex(40)} # github.com/example/shop"
+        yield f"GITHUB_SHA={mint.hex(40)}"
+        yield "v4.public.${payload}.${footer}"
+        yield "import { pay } from './v2.local.settings';"
+        yield "macaroon = MDAxY2xvY2F0aW9uIGh0dHA6Ly9teWJhbmsv..."
+        yield "FLY_API_TOKEN=fm2_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+        yield "ATA" "TT3xFfGF0..."
+        yield "SEN" "DGRID_API_KEY=SG.xxxxxxxxxxxxxxxxxxxxxx.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+        yield f"launchdarkly environment id: {mint.hex(24)}"
 
 
 def _certificate(mint):
