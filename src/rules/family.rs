@@ -247,6 +247,8 @@ pub struct Family {
     pub lead_length: usize,
     /// Where this stands within half a kilobyte of the token, the place is one where such keys are public by design.
     pub public_near: Option<Pattern>,
+    /// Not where `+` or `/` stands on either side, as in a stretch of base64 that holds the anchor by chance.
+    pub outside_base64: bool,
     /// Letters or digits that may stand directly before the token all the same.
     pub glued_to: Option<String>,
     /// Must match before the token on its line.
@@ -428,6 +430,7 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         },
         lead_length: lead_length.min(super::MAX_LEAD),
         anchor_at,
+        outside_base64: f.word("outside_base64", &[("true", true), ("false", false)])?.unwrap_or(false),
         glued_to: f.text("glued_to")?.map(str::to_owned),
         public_near: f.regex("public_near")?.map(Pattern::new),
         whole,

@@ -11,8 +11,8 @@ const MAX_LEADS: usize = 4;
 /// Longest token of a prefixed family, in bytes.
 const MAX_PREFIXED: usize = 16 * 1024;
 
-/// The alphabet of tokens with a prefix.
-static PREFIXED: Class = Class::alphanumeric_and(b"-._~+/=!");
+/// The alphabet of tokens with a prefix, and what joins several in one.
+static PREFIXED: Class = Class::alphanumeric_and(b"-._~+/=!:,");
 
 impl Scanner<'_> {
     /// Whether the anchor at `at` announces a token of that family.
@@ -84,6 +84,10 @@ impl Scanner<'_> {
             }
         }
         let Some((text, end)) = found else { return Ok(false) };
+        let joins = |byte: Option<&u8>| matches!(byte, Some(b'+' | b'/'));
+        if family.outside_base64 && joins(bytes[..start].last()) && joins(bytes.get(end)) {
+            return Ok(false);
+        }
         if let Some(context) = &family.context {
             let before = &bytes[start.saturating_sub(family.context_within)..start];
             let line = before.iter().rposition(|b| *b == b'\n').map_or(before, |n| &before[n + 1..]);
