@@ -215,6 +215,8 @@ pub struct Facts {
     pub harmless: bool,
     /// Wherever it was seen, it stands as keys stand that are public by design.
     pub public: bool,
+    /// Its checksum fits.
+    pub summed: bool,
     /// The proof: checksum or decoding (high), context (medium), shape only or a failed proof (low).
     pub confidence: crate::finding::Confidence,
 }
@@ -243,6 +245,7 @@ impl Facts {
             privileged: false,
             harmless: false,
             public: false,
+            summed: false,
             confidence,
         }
     }

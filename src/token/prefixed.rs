@@ -61,6 +61,7 @@ pub(super) fn prove(family: &Family, index: u16, text: &[u8], anchor: usize, int
         _ => {}
     }
     let mut facts = Facts::opaque(index, Kind::Opaque, confidence);
+    facts.summed = sum == Some(true);
     let decoded = family.decoder.map(|decoder| decode::decode(decoder, text, &mut facts, intern));
     if decoded == Some(Proof::Refuted) {
         return None;

@@ -292,7 +292,7 @@ pub fn is_wordlike(value: &[u8]) -> bool {
     }
     // Chance gives a common pair four times in ten, words nine times in ten.
     let threshold = if digits == 0 { 70 } else { 80 };
-    common * 100 >= pairs * threshold && digits * 6 <= value.len()
+    common * 100 >= pairs * threshold && digits * 6 <= value.len() && is_spelled(value)
 }
 
 /// Whether what follows a family's prefix is made of words: `hvs.methodName`, `npm_config_registry_url`. The prefix
@@ -300,7 +300,27 @@ pub fn is_wordlike(value: &[u8]) -> bool {
 pub fn is_made_of_words(body: &[u8]) -> bool {
     let (pairs, common) = letter_pairs(body);
     let digits = body.iter().filter(|b| b.is_ascii_digit()).count();
-    pairs >= 8 && common * 100 >= pairs * 80 && digits * 10 <= body.len()
+    pairs >= 8 && common * 100 >= pairs * 80 && digits * 10 <= body.len() && is_spelled(body)
+}
+
+/// Whether capitals stand where words have them, so that words are five letters on average at least half that long:
+/// `tokenResponse`, `GITHUB_TOKEN`, `HTTPServer`, but not `WeOEVetAhVP`.
+fn is_spelled(text: &[u8]) -> bool {
+    let (mut words, mut letters) = (0usize, 0usize);
+    let mut last = b' ';
+    let mut capitals = 0usize;
+    for &byte in text {
+        if byte.is_ascii_alphabetic() {
+            letters += 1;
+            let begins = !last.is_ascii_alphabetic() || last.is_ascii_lowercase() && byte.is_ascii_uppercase();
+            // The last of several capitals begins the next word.
+            let acronym_ends = capitals > 1 && byte.is_ascii_lowercase();
+            words += usize::from(begins) + usize::from(acronym_ends);
+        }
+        capitals = if byte.is_ascii_uppercase() { capitals + 1 } else { 0 };
+        last = byte;
+    }
+    letters * 2 >= words * 5
 }
 
 /// How many letters stand side by side, and how many of these pairs are common in words.
@@ -427,6 +447,28 @@ mod tests {
         ] {
             assert!(!is_wordlike(chance.as_bytes()), "{chance}");
         }
+    }
+
+    /// Of a thousand tokens of twenty characters at most one is lost because chance made it read like words.
+    #[test]
+    fn chance_seldom_reads_like_words() {
+        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut state = 88_172_645_463_325_252u64;
+        let mut lost = 0;
+        for _ in 0..8000 {
+            let token: Vec<u8> = (0..20)
+                .map(|_| {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    ALPHABET[(state >> 20) as usize % ALPHABET.len()]
+                })
+                .collect();
+            lost += usize::from(not_secret(&token).is_some() || is_made_of_words(&token));
+        }
+        assert!(lost <= 8, "{lost} of 8000");
+        assert!(!is_made_of_words(b"IgJ2PElwWeOEVetA_hVP"));
+        assert!(is_made_of_words(b"config_registry_url") && is_made_of_words(b"createHTTPServerById"));
     }
 
     #[test]

@@ -224,7 +224,7 @@ impl View<'_> {
         if matches!(facts.kind, Kind::Opaque | Kind::Macaroon | Kind::Biscuit) {
             say(match (family.checksum, facts.confidence) {
                 _ if facts.harmless => "scheme DPoP".to_owned(),
-                (Some(_), Confidence::High) => "prefix and checksum fit".to_owned(),
+                _ if facts.summed => "prefix and checksum fit".to_owned(),
                 (Some(_), Confidence::Low) => "prefix fits, checksum does not".to_owned(),
                 (_, Confidence::High) => "prefix and form fit".to_owned(),
                 _ => format!("named by its {}", case.carrier.word().replace('-', " ")),
