@@ -234,7 +234,7 @@ fn pem(der: &[u8]) -> Vec<u8> {
 }
 
 /// How many kinds of pieces there are.
-pub const KINDS: u8 = 53;
+pub const KINDS: u8 = 57;
 
 /// A piece of text: a token in some dress, a separator, filler. Put together at run time, so that no source holds a
 /// token.
@@ -371,6 +371,15 @@ pub fn piece(kind: u8, seed: u64) -> Vec<u8> {
             let der = [&[0x30, 0x82, (body.len() >> 8) as u8, body.len() as u8][..], &body].concat();
             pem(&der)
         }
+        // a vendor's name before a value without a shape, a shape after a name, an anchor inside with letters glued to it
+        53 => format!("{}_auth_{} = '{}'", ["twi", "lio"].concat(), ["tok", "en"].concat(), chance.text(b"0123456789abcdef", 32)).into_bytes(),
+        54 => format!("{}={}{}", ["tok", "en"].concat(), "cio", chance.text(BASE62, 32)).into_bytes(),
+        55 => format!("/bot{}:{}{}/getMe", chance.text(b"123456789", 10), "AA", chance.text(BASE62, 33)).into_bytes(),
+        56 => format!("{}_key: sdk-{}", ["Launch", "Darkly"].concat(), {
+            let digits = chance.text(b"0123456789abcdef", 32);
+            [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
+        })
+        .into_bytes(),
         _ => format!("{}{}\",\"token_type\":\"Bearer\",\"expires_in\":86400}}", [r#"{"access_tok"#, r#"en":""#].concat(), chance.text(BASE62, 32)).into_bytes(),
     }
 }
