@@ -204,12 +204,15 @@ fn hex(digits: &[u8]) -> Option<u32> {
 }
 
 /// Whether a token may start at `at`: the byte before it is no letter or digit, or is what is left of an escape
-/// (`\n`, `\t`, `%20`, `\u0022`, a terminal's colour code).
+/// (`\n`, `\t`, `%20`, `\u0022`, a terminal's colour code). In the midst of base64, where slashes and pluses are letters,
+/// none starts.
 pub fn starts_cleanly(bytes: &[u8], at: usize) -> bool {
     let before = &bytes[..at];
     let Some(last) = before.last() else { return true };
     if !last.is_ascii_alphanumeric() {
-        return true;
+        // What decodes by itself, and what has a character that base64 has not, can stand anywhere.
+        let open = bytes.get(at..at + 24).is_some_and(|t| t.iter().all(is_base64) && !t.starts_with(b"ey"));
+        return !(open && matches!(last, b'/' | b'+') && ends_in_base64(before));
     }
     let back = |n: usize| before.len().checked_sub(n).map(|i| before[i]);
     match last {
@@ -226,6 +229,24 @@ pub fn starts_cleanly(bytes: &[u8], at: usize) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether bytes end in what looks like base64 rather than like a path: a line's worth, with a long mixed stretch.
+fn ends_in_base64(bytes: &[u8]) -> bool {
+    const LINE: usize = 64;
+    let Some(line) = bytes.len().checked_sub(LINE).map(|from| &bytes[from..]) else { return false };
+    let stretches = || line.split(|b| matches!(b, b'/' | b'+'));
+    let mixed = |stretch: &[u8]| {
+        stretch.len() >= 16
+            && [u8::is_ascii_uppercase, u8::is_ascii_lowercase, u8::is_ascii_digit]
+                .iter()
+                .all(|kind| stretch.iter().any(kind))
+    };
+    line.iter().all(is_base64) && stretches().any(mixed)
+}
+
+fn is_base64(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'+')
 }
 
 #[cfg(test)]
@@ -287,6 +308,23 @@ mod tests {
             let run = run(bytes.as_bytes(), 0, &COMPACT, 1000);
             prop_assert!(run.end <= bytes.len());
             prop_assert!(run.text.iter().all(|b| COMPACT.has(*b)));
+        }
+    }
+
+    #[test]
+    fn no_token_starts_in_the_midst_of_base64() {
+        let data = "TGbGpts2umMyykw6+f0Ysr219L/7M7hBCWdhPzSgIIIAAAuMC3k9Qz1Xw7Rt5Yv2Np8Lb4Kd0Jh6Gf/";
+        let next = |token: &str| starts_cleanly(format!("{data}{token}").as_bytes(), data.len());
+        assert!(!next("EAAQQQQAABBBBAAEEEEAAECAAAIIIIAAAggg"));
+        assert!(next("ghp_QQQQAABBBBAAEEEEAAECAAAIIIIAAAggg") && next("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30."));
+        for before in [
+            "https://api.example.com/v1/users/4711/projects/98765/environments/production/tokens/",
+            "GET /aVeryLongPathOfWords/andAnotherOne/andStillAnotherOne/andTheLastOne/",
+            "TGbGpts2umMyykw6+f0Ysr219L/",
+            "token=",
+        ] {
+            let text = format!("{before}EAAQQQQAABBBBAAEEEEAAECAAAIIIIAAAggg");
+            assert!(starts_cleanly(text.as_bytes(), before.len()), "{before}");
         }
     }
 }
