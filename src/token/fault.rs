@@ -43,6 +43,8 @@ faults! {
     AudWildcard = "jwt-aud-wildcard",
     MayActBroad = "delegation-may-act-broad",
     BearerWithCnf = "token-bearer-with-cnf",
+    DpopKeyMismatch = "dpop-key-mismatch",
+    DpopAthMismatch = "dpop-ath-mismatch",
     NoExp = "jwt-no-exp",
     SamlSenderVouches = "saml-sender-vouches",
     SamlHokWithoutKey = "saml-hok-without-key",
@@ -70,6 +72,7 @@ faults! {
     SamlNoAudience = "saml-no-audience",
     SamlUnsigned = "saml-unsigned",
     DpopMissingClaim = "dpop-missing-claim",
+    DpopMissingAth = "dpop-missing-ath",
     // low
     TtlLong = "jwt-ttl-long",
     TokenTtlLong = "token-ttl-long",

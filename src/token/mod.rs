@@ -25,6 +25,7 @@ pub mod prefilter;
 mod prefixed;
 pub mod proof;
 pub mod redact;
+mod request;
 pub mod saml;
 pub mod scanner;
 pub mod signing_secret;

@@ -359,6 +359,11 @@ fn severity(
     if faults.contains(Fault::DpopJwkPrivate) {
         return Severity::Critical;
     }
+    // What was logged happened, however long ago.
+    let misused = faults.contains(Fault::DpopKeyMismatch) || faults.contains(Fault::DpopAthMismatch);
+    if misused && facts.signature != Signature::Broken {
+        return Severity::High;
+    }
     if facts.signature == Signature::Broken || reach == Reach::Public {
         return Severity::Info;
     }

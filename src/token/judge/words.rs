@@ -84,6 +84,12 @@ impl View<'_> {
             Role::Proof if family.slug == "jws" => {
                 return "Signed content, no token: it gives access to nothing.".to_owned();
             }
+            Role::Proof if self.faults.contains(Fault::DpopKeyMismatch) => {
+                return "This DPoP proof was sent with a token that is bound to another key: somebody without that key tried the token.".to_owned();
+            }
+            Role::Proof if self.faults.contains(Fault::DpopAthMismatch) => {
+                return "This DPoP proof was made for another token than the one it was sent with.".to_owned();
+            }
             Role::Proof => {
                 return "A DPoP proof: no credential without its access token, and only fresh for minutes.".to_owned();
             }
@@ -283,6 +289,15 @@ impl View<'_> {
         if self.faults.contains(Fault::BearerWithCnf) {
             say("DPoP-bound, yet sent as Bearer and without a proof".to_owned());
         }
+        if self.faults.contains(Fault::DpopKeyMismatch) {
+            say("its key is not the one that the token beside it is bound to".to_owned());
+        }
+        if self.faults.contains(Fault::DpopAthMismatch) {
+            say("its ath is not the hash of the token beside it".to_owned());
+        }
+        if self.faults.contains(Fault::DpopMissingAth) {
+            say("sent with an access token, yet without its hash".to_owned());
+        }
         if facts.public {
             say("stands where such keys are public by design".to_owned());
         }
@@ -301,6 +316,8 @@ impl View<'_> {
             matches!(self.family.role, Role::Proof | Role::Logout | Role::Request) || self.facts.harmless;
         if self.faults.contains(Fault::AlgWeakSecret) || self.faults.contains(Fault::DpopJwkPrivate) {
             // The key is the problem, whatever became of the token.
+        } else if rule == Fault::DpopKeyMismatch.slug() || rule == Fault::DpopAthMismatch.slug() {
+            return catalogue.check(rule).map(|check| check.first_fix()).unwrap_or_default();
         } else if !usable || self.facts.signature == Signature::Broken || no_credential {
             return "There is nothing to revoke. Take it out of here, and keep tokens out of places like this."
                 .to_owned();

@@ -30,6 +30,7 @@ use super::fault::{Fault, Faults};
 use super::intern::Interner;
 use super::keys::Certificate;
 use super::prefilter::AnchorHit;
+use super::request;
 use crate::origin::Layers;
 use crate::rules::{AnchorAt, Role};
 use crate::secret::Fingerprint;
@@ -298,9 +299,13 @@ impl<'e> Scanner<'e> {
         if window.more && end + beside::AHEAD > window.bytes.len() {
             return Err(NeedMore);
         }
-        let before = carrier::before(window.bytes, start, window.bytes.get(end).copied());
         let facts = &self.tokens[token as usize].facts;
         let role = self.engine.family(facts.family).role;
+        let proof = facts.bound_to.is_some() && role == Role::Proof;
+        if proof && window.more && end + request::REACH > window.bytes.len() {
+            return Err(NeedMore);
+        }
+        let before = carrier::before(window.bytes, start, window.bytes.get(end).copied());
         let mut faults = Faults::default();
         let in_url = before.carrier.in_url() && role != Role::Webhook && facts.kind != Kind::SignedUrl;
         faults.insert_if(in_url, Fault::InUrl);
@@ -323,6 +328,10 @@ impl<'e> Scanner<'e> {
             before.name.as_deref().is_some_and(|n| n.ends_with("refreshtoken")) && role == Role::Access,
             Fault::RefreshExposed,
         );
+        if proof && self.work >= 0 {
+            faults = faults.union(request::faults(window.bytes, start, end, facts.bound_to.as_deref()));
+            self.work -= 2 * request::REACH as i64;
+        }
         self.push(window, token, start, end, before.carrier, faults);
         Ok(())
     }
