@@ -205,3 +205,10 @@ fn what_follows_a_token_counts_on_the_edge_of_a_chunk() {
     let edge = [filler(CHUNK - end - 70, false), record.into_bytes()].concat();
     assert_eq!(faults(&edge), [Fault::TokenTtlLong]);
 }
+
+#[test]
+fn what_follows_base64_on_the_next_line_is_not_part_of_it() {
+    let bytes = text(&[(0, 0), (10, 0), (12, 657399834931430039), (40, 7875936170430060420), (38, 0)]);
+    assert_eq!(whole(engine(), &bytes).len(), 2);
+    assert_parts(&bytes, 191);
+}

@@ -11,6 +11,8 @@ use crate::token::escape::{self, Class, Escape};
 pub const MOST: usize = 512 * 1024;
 /// Lines of a run that goes on in the next one have at least this many symbols.
 const LINE: usize = 40;
+/// Longer ones are not wrapped.
+const WIDEST: usize = 128;
 /// How far back the beginning of a run is looked for, in bytes.
 const BACK: usize = 16 * 1024;
 
@@ -124,7 +126,22 @@ pub fn read(bytes: &[u8], at: usize, phase: Phase, more: bool) -> Outcome {
         if gap == rest.len() && more {
             return Outcome::NeedMore;
         }
-        if gap == 0 || line < LINE || !rest.get(gap).is_some_and(|b| SYMBOLS.has(*b)) {
+        if gap == 0 || !(LINE..=WIDEST).contains(&line) {
+            break;
+        }
+        // A line goes on where the next one holds nothing but symbols: `name=value` is none of it.
+        let following = rest[gap..].iter().take(WIDEST + 1).take_while(|b| SYMBOLS.has(**b)).count();
+        let after = &rest[gap + following..];
+        if after.len() < 2 && more {
+            return Outcome::NeedMore;
+        }
+        let ends = match after {
+            [b'='] => true,
+            [b'=', next, ..] => !SYMBOLS.has(*next),
+            [next, ..] => matches!(next, b'\n' | b'\r' | b'"' | b'\'' | b'<' | b'\\' | b'%'),
+            [] => true,
+        };
+        if following == 0 || !ends {
             break;
         }
         next += gap;
