@@ -21,7 +21,13 @@ fn engine() -> &'static Engine {
 
 fn config(cases: u32) -> ProptestConfig {
     let cases = std::env::var("CUTS_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(cases);
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(7),
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    }
 }
 
 fn seen(placed: &[Placed]) -> Vec<Seen> {
