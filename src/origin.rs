@@ -91,6 +91,11 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// The path that says what it is: that within the archive, if it is in one.
+    pub fn name(&self) -> &str {
+        self.member.as_deref().unwrap_or(&self.path)
+    }
+
     /// A file as it lies there.
     pub fn file(path: Arc<str>) -> Self {
         Self { path, member: None, layers: Layers::default() }

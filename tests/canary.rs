@@ -15,6 +15,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use common::carriers;
 use common::mint::{self, Jwt, dpop_proof, ec_jwk};
 use common::{NOW, Run, finish, finish_with, folder, keybound, put};
 use pack::Member;
@@ -202,6 +203,24 @@ fn check_all_formats(canaries: &Canaries, dir: &Path, args: &[&str]) {
 }
 
 // ---- in files ---------------------------------------------------------------------------------------------------
+
+#[test]
+fn in_every_kind_of_file() {
+    let mut canaries = Canaries::default();
+    let files = carriers::all();
+    for file in &files {
+        for expected in &file.expected {
+            canaries.add(&format!("{} in {}", expected.carrier, file.path), &expected.text);
+            // What is decoded on the way is as secret.
+            if let Some(plain) = &expected.plain {
+                canaries.add(&format!("decoded, in {}", file.path), plain);
+            }
+        }
+    }
+    let dir = folder(files.iter().map(|file| (&file.path, &file.bytes)));
+    check_all_formats(&canaries, dir.path(), &["."]);
+    canaries.assert_unseen();
+}
 
 #[test]
 fn in_files_and_on_standard_input() {

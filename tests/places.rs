@@ -186,7 +186,7 @@ fn a_big_file_in_parts() {
         at = end + 2;
     }
     assert!(planted.tokens.len() > 250);
-    let from_file = scan_file(&planted.bytes, "a.log");
+    let from_file = scan_file(&planted.bytes, "a.bin");
     planted.check(&from_file, "file");
     let from_pipe = scan_bytes(&planted.bytes);
     planted.check(&from_pipe, "pipe");

@@ -93,7 +93,7 @@ fn forms(assertion: &str) -> Vec<(&'static str, String, &'static str, Vec<&'stat
         (
             "HAR",
             format!("{{\"name\":\"{FIELD}\",\"value\":\"{}\"}}", encoded.replace('/', "\\/")),
-            "form-field",
+            "json-field",
             base64(),
         ),
         ("JSON field", format!("{{\"{FIELD}\": \"{}\"}}", encoded.replace('=', "\\u003d")), "json-field", base64()),

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / "benches"))
 
 from quality.carriers import plant_tokens  # noqa: E402
 from quality.decoys import plant_decoys  # noqa: E402
+from quality.files import plant_files  # noqa: E402
 from quality.mint import NOW_TEXT, Mint  # noqa: E402
 from quality.planting import Planted  # noqa: E402
 from quality.scoring import ASPECTS, Score, matches  # noqa: E402
@@ -43,6 +44,7 @@ def generate(seed, folder):
     """Writes the set; the same seed writes the same bytes."""
     planted = Planted(folder)
     plant_tokens(Mint(f"tokens {seed}"), planted)
+    plant_files(Mint(f"files {seed}"), planted)
     plant_decoys(Mint(f"decoys {seed}"), planted)
     return planted
 

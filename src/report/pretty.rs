@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Report, within};
 use crate::finding::{Finding, Severity, Status};
+use crate::token::fault::Fault;
 
 /// Findings beyond this many get one line each.
 const IN_FULL: usize = 25;
@@ -72,7 +73,7 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     labelled(out, "why", &finding.because.join("; "))?;
     labelled(out, "fix", &finding.fix)?;
     let others: Vec<String> =
-        finding.faults.iter().filter(|fault| **fault != finding.rule).map(String::to_owned).collect();
+        finding.faults.iter().filter(|fault| **fault != finding.rule && says_more(fault)).cloned().collect();
     if !others.is_empty() {
         labelled(out, "also", &others.join(", "))?;
     }
@@ -91,14 +92,15 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         }
         labelled(out, "seen", &text)?;
     }
-    let fingerprint = finding.fingerprint().map_or("", |text| &text[..12]);
+    let fingerprint = finding.fingerprint().map(|text| format!("{} · ", &text[..12])).unwrap_or_default();
     let confidence = finding.confidence.word();
-    writeln!(
-        out,
-        "  {DIM}id   {fingerprint} · {} · confidence {confidence}{DIM:#}",
-        finding.carrier.replace('-', " ")
-    )?;
+    writeln!(out, "  {DIM}id   {fingerprint}{} · confidence {confidence}{DIM:#}", finding.carrier.replace('-', " "))?;
     writeln!(out)
+}
+
+/// Where a token has got to shows in its path.
+fn says_more(fault: &str) -> bool {
+    !Fault::named(fault).is_some_and(Fault::is_modifier)
 }
 
 fn in_short(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {

@@ -39,7 +39,7 @@ pub const MAX_LEAD: usize = 4096;
 
 /// What the names of headers, parameters and fields are found by: every name in `names` contains one of these.
 pub const NAME_STEMS: &[&str] =
-    &["token", "authorization", "bearer", "cookie", "session", "sid", "api-key", "api_key", "apikey"];
+    &["token", "authorization", "bearer", "cookie", "session", "sid", "api-key", "api_key", "apikey", "client_secret"];
 
 /// The mark that stands inside samples so that no scanner takes them for tokens; loaders remove it.
 pub const SPLIT_MARK: char = '¦';

@@ -8,9 +8,10 @@ use super::signers::Signers;
 use crate::origin::{Layers, Origin};
 use crate::secret::Fingerprint;
 use crate::source::stream::{PLACES, PartEnd, PartPlace};
+use crate::token::cache::Content;
 use crate::token::carrier::Carrier;
 use crate::token::facts::Facts;
-use crate::token::fault::Faults;
+use crate::token::fault::{Fault, Faults};
 use crate::token::keys::Certificate;
 use crate::token::scanner::{FoundSecret, Sample, Token};
 
@@ -52,6 +53,19 @@ impl Place {
     }
 }
 
+/// Something to say about a place where no token need stand.
+#[derive(Debug)]
+pub(super) struct Note {
+    /// What is wrong.
+    pub(super) fault: Fault,
+    /// Of a file that is a token cache: what it holds.
+    pub(super) content: Option<Content>,
+    /// Where.
+    pub(super) place: Place,
+    /// In a test, an example or documentation.
+    pub(super) sample: bool,
+}
+
 /// Everything known of a token.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -90,6 +104,7 @@ pub(super) struct Ledger {
     parts: Mutex<BTreeMap<Arc<str>, Vec<PartEnd>>>,
     certificates: Mutex<Certificates>,
     signers: Mutex<Signers>,
+    notes: Mutex<Vec<Note>>,
 }
 
 /// What a ledger holds in the end.
@@ -103,6 +118,8 @@ pub(super) struct Closed {
     pub(super) certificates: Certificates,
     /// HMAC-signed tokens, and what they may be signed with.
     pub(super) signers: Signers,
+    /// All notes, by place.
+    pub(super) notes: Vec<Note>,
 }
 
 impl Default for Ledger {
@@ -112,6 +129,7 @@ impl Default for Ledger {
             parts: Mutex::default(),
             certificates: Mutex::default(),
             signers: Mutex::default(),
+            notes: Mutex::default(),
         }
     }
 }
@@ -167,6 +185,11 @@ impl Ledger {
         self.signers.lock().unwrap_or_else(PoisonError::into_inner).add_secret(secret, place);
     }
 
+    /// Keeps a note.
+    pub(super) fn note(&self, note: Note) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
+
     /// Notes how the parts of a file ended, in order; needed for the lines of what stands in them.
     pub(super) fn file_in_parts(&self, path: &Arc<str>, ends: Vec<PartEnd>) {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), ends);
@@ -178,11 +201,14 @@ impl Ledger {
         for shard in self.shards {
             entries.chunks.extend(shard.into_inner().unwrap_or_else(PoisonError::into_inner).chunks);
         }
+        let mut notes = self.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        notes.sort_by(|a, b| a.order().cmp(&b.order()));
         Closed {
             entries,
             parts: self.parts.into_inner().unwrap_or_else(PoisonError::into_inner),
             certificates: self.certificates.into_inner().unwrap_or_else(PoisonError::into_inner),
             signers: self.signers.into_inner().unwrap_or_else(PoisonError::into_inner),
+            notes,
         }
     }
 }
@@ -238,6 +264,13 @@ impl Entries {
     /// The one that lies there.
     pub(super) fn get(&self, (chunk, at): At) -> &Entry {
         &self.chunks[chunk as usize][at as usize]
+    }
+}
+
+impl Note {
+    /// By what notes are sorted.
+    pub(super) fn order(&self) -> (&Origin, u64, Fault) {
+        (&self.place.origin, self.place.at.start, self.fault)
     }
 }
 

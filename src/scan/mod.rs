@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ledger::{Ledger, Place, Seen};
+use ledger::{Ledger, Note, Place, Seen};
 pub use outcome::{Outcome, Summary};
 use pipe::Pipe;
 
@@ -27,10 +27,13 @@ use crate::policy::Policy;
 use crate::source::archive::{self, Contents, Format};
 use crate::source::stream::{self, Buffer, PLACES, Part, PartEnd, PartPlace, Sink};
 use crate::source::walk::{self, File, Visitor};
+use crate::token::cache::Content;
 use crate::token::carrier::Carrier;
 use crate::token::engine::Engine;
+use crate::token::fault::Fault;
+use crate::token::file::Nature;
 use crate::token::redact::redact;
-use crate::token::scanner::{FoundSecret, Scanner, Sighting};
+use crate::token::scanner::{FoundSecret, Remark, Scanner, Sighting};
 
 /// Files longer than this are cut into parts.
 const PART: u64 = 16 * 1024 * 1024;
@@ -247,9 +250,17 @@ impl<'a> Worker<'a> {
         reader: &mut dyn Read,
     ) -> (PartEnd, io::Result<()>) {
         let sample = is_sample(&origin.path) || origin.member.as_deref().is_some_and(is_sample);
-        let mut tally = Tally { shared: self.shared, origin, part: index, sample, seen: Vec::new() };
+        let mut tally = Tally { shared: self.shared, origin, part: index, sample, sighted: false, seen: Vec::new() };
+        self.scanner.enter(Nature::of(origin.name()));
         let (end, result) = stream::scan(reader, part, &mut self.scanner, &mut self.buffer, &mut tally);
         self.shared.progress.bytes.fetch_add(end.bytes, Ordering::Relaxed);
+        // A token cache is a finding, whatever is in it; tokens found in it say so themselves.
+        if let Some(content) = self.scanner.cache_content().filter(|content| *content != Content::Nothing)
+            && part.start == 0
+            && !tally.sighted
+        {
+            tally.note(Fault::CacheCommitted, Some(content), PartPlace::BEGINNING);
+        }
         for at in self.scanner.too_long.drain(..) {
             let reason = format!("what looks like a token at byte {at} is longer than can be judged");
             self.shared.note(origin, Status::Truncated, reason);
@@ -395,11 +406,27 @@ struct Tally<'a> {
     origin: &'a Arc<Origin>,
     part: u32,
     sample: bool,
+    /// A token was seen.
+    sighted: bool,
     seen: Vec<Seen>,
+}
+
+impl Tally<'_> {
+    fn note(&self, fault: Fault, content: Option<Content>, at: PartPlace) {
+        let place = Place {
+            origin: self.origin.clone(),
+            layers: Layers::default(),
+            part: self.part,
+            at,
+            carrier: Carrier::Bare,
+        };
+        self.shared.ledger.note(Note { fault, content, place, sample: self.sample });
+    }
 }
 
 impl Sink for Tally<'_> {
     fn sighting(&mut self, sighting: &Sighting, place: &mut dyn FnMut() -> PartPlace) {
+        self.sighted = true;
         let index = sighting.token as usize;
         while self.seen.len() <= index {
             self.seen.push(Seen { occurrences: 0, faults: Default::default(), places: Vec::new() });
@@ -421,6 +448,10 @@ impl Sink for Tally<'_> {
             at: place(),
             carrier: Carrier::Bare,
         });
+    }
+
+    fn remark(&mut self, remark: &Remark, place: PartPlace) {
+        self.note(remark.fault, None, place);
     }
 
     fn take(&mut self, scanner: &mut Scanner<'_>) {

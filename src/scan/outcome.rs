@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use super::Job;
 use super::company::{Company, Tie};
-use super::ledger::{At, Closed, Entries, Entry, Place};
-use crate::finding::{Coverage, Finding, KeyRecord, Location, Related, Severity, Suppressed, TokenRecord};
+use super::ledger::{At, Closed, Entries, Entry, Note, Place};
+use crate::finding::{Confidence, Coverage, Finding, KeyRecord, Location, Related, Severity, Suppressed, TokenRecord};
 use crate::origin::Layer;
 use crate::policy::Policy;
 use crate::rules::{Catalogue, Role};
+use crate::secret::Fingerprint;
 use crate::source::stream::PartEnd;
 use crate::span::LineColumn;
+use crate::token::cache::Cache;
 use crate::token::engine::Engine;
 use crate::token::facts::Facts;
-use crate::token::judge::{Case, judge, rfc3339, severity_of};
+use crate::token::fault::Fault;
+use crate::token::file::Nature;
+use crate::token::judge::{Case, NoteCase, NoteVerdict, judge, note_severity, note_verdict, rfc3339, severity_of};
 use crate::token::redact::redact;
 
 /// How many ties are put in words; the places of all are given.
@@ -35,6 +39,15 @@ pub struct Summary {
     pub partial: bool,
 }
 
+/// What a finding comes from.
+#[derive(Debug, Clone, Copy)]
+enum Item {
+    /// A token: where its entry lies.
+    Entry((u32, u32)),
+    /// A note, by its number.
+    Note(usize),
+}
+
 /// The outcome of a scan.
 #[derive(Debug)]
 pub struct Outcome {
@@ -42,8 +55,9 @@ pub struct Outcome {
     parts: BTreeMap<Arc<str>, Vec<PartEnd>>,
     id_token_issuers: HashSet<Arc<str>>,
     company: Company,
-    /// Severities of the findings, worst first, with the entry each comes from.
-    order: Vec<(Severity, At)>,
+    notes: Vec<Note>,
+    /// Severities of the findings, worst first, with what each comes from.
+    order: Vec<(Severity, Item)>,
     published: Vec<At>,
     now: i64,
     /// What was not plainly examined.
@@ -54,7 +68,7 @@ pub struct Outcome {
 
 impl Outcome {
     pub(super) fn new(job: &Job<'_>, ledger: Closed, coverage: Vec<Coverage>, summary: Summary) -> Self {
-        let Closed { entries, parts, certificates, signers } = ledger;
+        let Closed { entries, parts, certificates, signers, notes } = ledger;
         let role = |facts: &Facts| job.engine.catalogue.families[usize::from(facts.family)].role;
         let id_token_issuers = entries
             .iter()
@@ -67,6 +81,7 @@ impl Outcome {
             parts,
             id_token_issuers,
             company,
+            notes,
             order: Vec::new(),
             published: Vec::new(),
             now: job.now,
@@ -81,11 +96,23 @@ impl Outcome {
             if entry.published.is_some() {
                 published.push(index);
             } else if let Some(severity) = outcome.severity(index, entry, &job.engine.catalogue, job.policy) {
-                order.push((severity, index));
+                order.push((severity, Item::Entry(index)));
+            }
+        }
+        for (number, note) in outcome.notes.iter().enumerate() {
+            if let Some(severity) = note_severity(&note_case(note), &job.engine.catalogue, job.policy) {
+                order.push((severity, Item::Note(number)));
             }
         }
         let place = |index: At| outcome.entries.get(index).order();
-        order.sort_unstable_by(|(a, i), (b, k)| b.cmp(a).then_with(|| place(*i).cmp(&place(*k))));
+        let item_place = |item: Item| match item {
+            Item::Entry(index) => place(index),
+            Item::Note(number) => {
+                let Note { place, .. } = &outcome.notes[number];
+                (Some((&*place.origin, place.at.start)), Fingerprint([0; 32]))
+            }
+        };
+        order.sort_by(|(a, i), (b, k)| b.cmp(a).then_with(|| item_place(*i).cmp(&item_place(*k))));
         published.sort_unstable_by(|i, k| place(*i).cmp(&place(*k)));
         (outcome.order, outcome.published) = (order, published);
         outcome
@@ -118,7 +145,10 @@ impl Outcome {
 
     /// The findings, worst first, then by place. Each is made when it is asked for.
     pub fn findings<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
-        self.order.iter().filter_map(move |(_, index)| self.finding(*index, self.entries.get(*index), engine, policy))
+        self.order.iter().filter_map(move |(severity, item)| match item {
+            Item::Entry(index) => self.finding(*index, self.entries.get(*index), engine, policy),
+            Item::Note(number) => Some(self.of_note(&self.notes[*number], *severity, engine)),
+        })
     }
 
     /// The findings and, judged like them, the tokens that everybody knows.
@@ -150,6 +180,7 @@ impl Outcome {
             facts: &entry.facts,
             place_faults: entry.faults.union(self.company.faults(index)),
             only_in_samples: !entry.in_earnest,
+            cache: None,
             issuer_mints_id_tokens: entry.facts.issuer.as_ref().is_some_and(|iss| self.id_token_issuers.contains(iss)),
             carrier: entry.places.first().map_or(crate::token::carrier::Carrier::Bare, |p| p.carrier),
             company,
@@ -163,7 +194,10 @@ impl Outcome {
     fn finding(&self, index: At, entry: &Entry, engine: &Engine, policy: &Policy) -> Option<Finding> {
         let safe = |text: &str| redact(engine, text);
         let company = self.company_in_words(index, engine);
-        let verdict = judge(&self.case(index, entry, &company), &engine.catalogue, policy, self.now, &safe)?;
+        let cached = entry.faults.contains(Fault::CacheCommitted);
+        let cache = cached.then(|| entry.places.iter().find_map(cache_of)).flatten();
+        let case = Case { cache, ..self.case(index, entry, &company) };
+        let verdict = judge(&case, &engine.catalogue, policy, self.now, &safe)?;
         let facts = &entry.facts;
         let first = entry.places.first()?;
         let same = if facts.key.is_some() { "the same key" } else { "the same token" };
@@ -219,6 +253,26 @@ impl Outcome {
             rule: verdict.rule,
             faults: verdict.faults,
         })
+    }
+
+    fn of_note(&self, note: &Note, severity: Severity, engine: &Engine) -> Finding {
+        let NoteVerdict { message, because, fix } = note_verdict(&note_case(note), &engine.catalogue);
+        Finding {
+            rule: note.fault.slug().to_owned(),
+            family: None,
+            severity,
+            confidence: Confidence::High,
+            message,
+            faults: vec![note.fault.slug().to_owned()],
+            location: self.location(&note.place, engine),
+            related: Vec::new(),
+            occurrences: 1,
+            carrier: "file",
+            token: None,
+            key: None,
+            because,
+            fix,
+        }
     }
 
     /// What the scan found that belongs to an entry, in words fit to be printed.
@@ -294,6 +348,16 @@ impl Outcome {
             .map_or(&[][..], |ends| &ends[..place.part as usize]);
         place.at.resolve(before)
     }
+}
+
+fn note_case(note: &Note) -> NoteCase {
+    let cache = cache_of(&note.place).zip(note.content);
+    NoteCase { fault: note.fault, cache, sample: note.sample }
+}
+
+/// Whose token cache the file is.
+fn cache_of(place: &Place) -> Option<Cache> {
+    Nature::of(place.origin.name()).cache
 }
 
 /// The path inside an archive, fit to be printed.

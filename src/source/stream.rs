@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 use super::lines;
 use crate::span::LineColumn;
-use crate::token::scanner::{BEHIND, FoundSecret, MAX_TOKEN, Scanner, Sighting, Window};
+use crate::token::scanner::{BEHIND, FoundSecret, MAX_TOKEN, Remark, Scanner, Sighting, Window};
 
 /// How much is read at a time: small enough to stay in the processor's cache between the passes over it.
 const CHUNK: usize = 256 * 1024;
@@ -58,6 +58,10 @@ pub struct PartPlace {
 }
 
 impl PartPlace {
+    /// The beginning of a file.
+    pub const BEGINNING: Self =
+        Self { start: 0, length: 0, line: 0, line_start: None, lines_inside: 0, on_last_line: 0 };
+
     /// Offset past the last byte.
     pub const fn end(&self) -> u64 {
         self.start + self.length as u64
@@ -153,6 +157,8 @@ pub trait Sink {
     fn sighting(&mut self, sighting: &Sighting, place: &mut dyn FnMut() -> PartPlace);
     /// A value was seen that tokens may be signed with; `place` is called only if it is kept.
     fn secret(&mut self, _secret: FoundSecret, _place: &mut dyn FnMut() -> PartPlace) {}
+    /// There is something to say about a place.
+    fn remark(&mut self, remark: &Remark, place: PartPlace);
     /// The scanner's tokens are about to be forgotten: take them.
     fn take(&mut self, scanner: &mut Scanner<'_>);
     /// Asked between windows: go on?
@@ -275,6 +281,9 @@ impl State {
         }
         sightings.clear();
         scanner.sightings = sightings;
+        for remark in scanner.remarks.drain(..) {
+            sink.remark(&remark, self.place(bytes, remark.start, remark.end));
+        }
         for secret in scanner.secrets.drain(..) {
             let (start, end) = (secret.start, secret.end);
             sink.secret(secret, &mut || self.place(bytes, start, end));

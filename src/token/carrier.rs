@@ -3,6 +3,9 @@
 //! Read backwards from the token's first byte, on its line and over a bounded distance; the bytes before a token are
 //! as untrusted as the token.
 
+use super::between::{self, Mark, Separator};
+use super::pair;
+
 /// What carries a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Carrier {
@@ -20,6 +23,8 @@ pub enum Carrier {
     UrlFragment,
     /// `https://user:TOKEN@host`.
     UrlUserinfo,
+    /// A part of a URL's path.
+    UrlPath,
     /// A form body.
     FormField,
     /// A JSON member.
@@ -41,6 +46,7 @@ impl Carrier {
             Self::UrlQuery => "url-query",
             Self::UrlFragment => "url-fragment",
             Self::UrlUserinfo => "url-userinfo",
+            Self::UrlPath => "url-path",
             Self::FormField => "form-field",
             Self::JsonField => "json-field",
             Self::KeyValue => "key-value",
@@ -50,7 +56,7 @@ impl Carrier {
 
     /// Part of a URL, where servers, proxies and browsers write it down.
     pub const fn in_url(self) -> bool {
-        matches!(self, Self::UrlQuery | Self::UrlFragment | Self::UrlUserinfo)
+        matches!(self, Self::UrlQuery | Self::UrlFragment | Self::UrlUserinfo | Self::UrlPath)
     }
 }
 
@@ -77,36 +83,69 @@ const FAR: usize = 2048;
 pub fn before(bytes: &[u8], start: usize, after: Option<u8>) -> Before {
     let floor = start.saturating_sub(REACH);
     let mut back = Backwards { bytes, at: start, floor };
-    back.skip_quotes();
-    let mut scheme = None;
-    if let Some(word) = back.scheme() {
-        scheme = Some(word);
-        back.skip_quotes();
+    back.skip();
+    let scheme = back.scheme();
+    if scheme.is_some() {
+        back.skip();
     }
+    back.list_parent();
     let separator = back.separator();
     let mut name = separator.and_then(|_| back.name());
+    // setBearerAuth("…")
+    if separator.is_none() && bytes.get(back.at) == Some(&b'(') {
+        name = back.name().filter(|name| AUTHORIZATION.contains(&name.as_str()));
+    }
     // {"name": "Authorization", "value": "Bearer …"}
-    if name.as_deref() == Some("value") && separator == Some(b':') {
-        back.skip_quotes();
-        if let Some(named) = back.name_member() {
-            name = Some(named);
-        }
+    if name.as_deref().is_some_and(pair::holds_a_value)
+        && let Some((start, end)) = pair::name_of(bytes, back.at)
+    {
+        name = Some(normalise(&bytes[start..end]));
+        back.at = start;
     }
     let carrier = classify(&back, name.as_deref(), separator, scheme, after);
     Before { carrier, scheme, name }
 }
 
+/// What a name says that is not written right before its value, but in a member beside it.
+pub(super) fn of_name(name: &[u8], in_json: bool) -> Carrier {
+    let normalised = normalise(name);
+    match normalised.as_str() {
+        "cookie" | "setcookie" => Carrier::Cookie,
+        name if AUTHORIZATION.contains(&name) => Carrier::AuthorizationHeader,
+        "dpop" => Carrier::DpopHeader,
+        other if is_vendor_header(other, name.contains(&b'-') && !name.starts_with(b"--")) => Carrier::VendorHeader,
+        _ if in_json => Carrier::JsonField,
+        _ => Carrier::KeyValue,
+    }
+}
+
+/// Names of headers, parameters and calls that take the value of an `Authorization` header.
+const AUTHORIZATION: &[&str] = &[
+    "authorization",
+    "proxyauthorization",
+    "xforwardedauthorization",
+    "bearer",
+    "bearerauth",
+    "setbearerauth",
+    "oauth2bearer",
+    "withtoken",
+];
+
+fn is_vendor_header(name: &str, hyphen: bool) -> bool {
+    hyphen
+        && (name.starts_with('x')
+            || matches!(name, "privatetoken" | "jobtoken" | "ddapikey" | "deploytoken" | "apikey"))
+}
+
 fn classify(
     back: &Backwards<'_>,
     name: Option<&str>,
-    separator: Option<u8>,
+    separator: Option<Separator>,
     scheme: Option<&str>,
     after: Option<u8>,
 ) -> Carrier {
     match (name, scheme) {
-        (Some("authorization" | "proxyauthorization" | "xforwardedauthorization"), _) => {
-            return Carrier::AuthorizationHeader;
-        }
+        (Some(name), _) if AUTHORIZATION.contains(&name) => return Carrier::AuthorizationHeader,
         (Some("dpop"), None) => return Carrier::DpopHeader,
         (_, Some("bearer" | "dpop" | "ssws" | "splunk")) => return Carrier::AuthorizationHeader,
         _ => {}
@@ -114,7 +153,7 @@ fn classify(
     let before_name = back.bytes[..back.at].last().copied();
     let far = &back.bytes[back.at.saturating_sub(FAR)..back.at];
     let line = far.iter().rposition(|b| *b == b'\n').map_or(far, |at| &far[at + 1..]);
-    if name.is_some() && separator == Some(b'=') {
+    if name.is_some() && separator == Some(Separator::Equals) {
         if matches!(before_name, Some(b'?' | b'#' | b'&')) || far.ends_with(b"&amp;") || far.ends_with(b"%26") {
             return url_part(line);
         }
@@ -133,16 +172,17 @@ fn classify(
         return Carrier::UrlUserinfo;
     }
     let name = name.unwrap_or_default();
-    if in_cookie(line) && matches!(separator, Some(b'=')) || name == "cookie" || name == "setcookie" {
+    if in_cookie(line) && separator == Some(Separator::Equals) || name == "cookie" || name == "setcookie" {
         return Carrier::Cookie;
     }
-    if separator == Some(b':') {
-        let header = matches!(name, "privatetoken" | "jobtoken" | "ddapikey" | "apikey" | "deploytoken")
-            || (name.starts_with('x') && back.wrote_hyphen(name.len()));
-        if header {
-            return Carrier::VendorHeader;
-        }
-        return if matches!(before_name, Some(b'"' | b'\'')) { Carrier::JsonField } else { Carrier::KeyValue };
+    let quoted = matches!(before_name, Some(b'"' | b'\''));
+    // headers["X-Auth-Token"] = "…"
+    let header = quoted || separator != Some(Separator::Equals);
+    if header && is_vendor_header(name, back.wrote_hyphen(name.len())) {
+        return Carrier::VendorHeader;
+    }
+    if separator == Some(Separator::Colon) && quoted {
+        return Carrier::JsonField;
     }
     Carrier::KeyValue
 }
@@ -182,27 +222,70 @@ impl Backwards<'_> {
         part.len() >= text.len() && part[part.len() - text.len()..].eq_ignore_ascii_case(text)
     }
 
-    fn back_over(&mut self, text: &[u8]) -> bool {
-        let found = self.ends_with(text);
-        if found {
-            self.at -= text.len();
-        }
-        found
+    /// The mark that ends here.
+    fn mark(&self) -> Option<(Mark, usize)> {
+        between::last(&self.bytes[self.floor..self.at])
     }
 
-    /// Quotes, blanks, opening brackets, and their escaped forms.
-    fn skip_quotes(&mut self) {
+    /// Quotes, blanks and opening brackets. A line break in JSON text may stand between; a real one only where the line
+    /// before shows that the value is still to come.
+    fn skip(&mut self) {
+        let mut quoted = false;
         for _ in 0..24 {
-            match self.last() {
-                Some(b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b'[' | b'(' | b'{') => self.at -= 1,
-                _ => {
-                    let escaped = [&b"%20"[..], b"%22", b"u0022", b"&quot;", b"%5B", b"\\n", b"x22"];
-                    // A line break in JSON text may stand between; a real one ends the search.
-                    if !escaped.iter().any(|text| self.back_over(text)) {
+            match self.mark() {
+                Some((mark @ (Mark::Quote | Mark::Open), length)) => {
+                    quoted |= mark == Mark::Quote;
+                    self.at -= length;
+                }
+                Some((Mark::Blank, length)) => {
+                    self.at -= length;
+                    while matches!(self.last(), Some(b' ' | b'\t')) {
+                        self.at -= 1;
+                    }
+                }
+                Some((Mark::Break, length)) => {
+                    let above = self.bytes[self.floor..self.at - length].trim_ascii_end();
+                    let goes_on = matches!(above.last(), Some(b'[' | b'(' | b',' | b':' | b'=' | b'+' | b'"' | b'\''));
+                    if self.ends_with(b"\\n") {
+                        self.at -= length;
+                    } else if quoted && goes_on {
+                        self.at = self.floor + above.len();
+                    } else {
                         return;
                     }
                 }
+                _ => return,
             }
+        }
+    }
+
+    /// From an item of a YAML list to the end of the line that names the list.
+    fn list_parent(&mut self) {
+        if self.last() != Some(b'-') {
+            return;
+        }
+        let floor = self.at.saturating_sub(FAR);
+        let lines = &self.bytes[floor..self.at - 1];
+        let Some(start) = memchr::memrchr(b'\n', lines).map(|at| at + 1) else { return };
+        let indent = lines.len() - start;
+        if !lines[start..].iter().all(|b| *b == b' ') {
+            return;
+        }
+        let mut end = start - 1;
+        for _ in 0..8 {
+            let line = memchr::memrchr(b'\n', &lines[..end]).map_or(0, |at| at + 1);
+            let blank = lines[line..end].iter().take_while(|b| **b == b' ').count();
+            let text = lines[line + blank..end].trim_ascii_end();
+            if blank > indent || (blank == indent && text.starts_with(b"-")) {
+                let Some(next) = line.checked_sub(1) else { return };
+                end = next;
+                continue;
+            }
+            if text.ends_with(b":") {
+                self.at = floor + line + blank + text.len();
+                self.floor = floor + line;
+            }
+            return;
         }
     }
 
@@ -230,54 +313,22 @@ impl Backwards<'_> {
         None
     }
 
-    /// `:`, `=`, `=>`, `,` between a name and its value.
-    fn separator(&mut self) -> Option<u8> {
-        let found = match self.last() {
-            Some(b'>') if self.ends_with(b"=>") => {
-                self.at -= 2;
-                Some(b':')
-            }
-            Some(b'=') => {
-                self.at -= 1;
-                if self.last() == Some(b':') {
-                    self.at -= 1;
-                }
-                Some(b'=')
-            }
-            Some(b':') => {
-                self.at -= 1;
-                Some(b':')
-            }
-            // XML, and header calls: set("Authorization", "Bearer …")
-            Some(b'>' | b',') => {
-                self.at -= 1;
-                Some(b':')
-            }
-            _ if self.back_over(b"%3D") => Some(b'='),
-            _ if self.back_over(b"%3A") => Some(b':'),
-            _ if self.back_over(b"u003d") => Some(b'='),
-            _ => None,
-        };
-        if found.is_some() {
-            // Of `"name" : ` the quote stays for the classification unless it is escaped.
-            while matches!(self.last(), Some(b' ' | b'\t' | b']' | b')')) {
-                self.at -= 1;
-            }
+    /// What parts a name from its value.
+    fn separator(&mut self) -> Option<Separator> {
+        let (Mark::Separator(found), length) = self.mark()? else { return None };
+        self.at -= length;
+        // Of `"name" : ` the quote stays for the classification unless it is escaped.
+        while matches!(self.last(), Some(b' ' | b'\t' | b']' | b')')) {
+            self.at -= 1;
         }
-        found
+        Some(found)
     }
 
     /// An identifier, lower case, without `-` and `_`; quotes around it are stepped over.
     fn name(&mut self) -> Option<String> {
         for _ in 0..6 {
-            match self.last() {
-                Some(b'"' | b'\'' | b'`' | b'\\' | b' ') => self.at -= 1,
-                _ => {
-                    if !self.back_over(b"%22") && !self.back_over(b"u0022") && !self.back_over(b"&quot;") {
-                        break;
-                    }
-                }
-            }
+            let Some((Mark::Quote | Mark::Blank, length)) = self.mark() else { break };
+            self.at -= length;
         }
         let end = self.at;
         while self.last().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'$')) {
@@ -295,27 +346,10 @@ impl Backwards<'_> {
         (!own.is_empty() && own.len() <= 64).then(|| normalise(own))
     }
 
-    /// The value of a `"name"` member that ends just before.
-    fn name_member(&mut self) -> Option<String> {
-        while matches!(self.last(), Some(b' ' | b'\t' | b',' | b'"' | b'\'' | b'\\' | b'\n' | b'\r')) {
-            self.at -= 1;
-        }
-        let end = self.at;
-        while self.last().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
-            self.at -= 1;
-        }
-        let value = normalise(&self.bytes[self.at..end]);
-        self.skip_quotes();
-        let colon = self.last() == Some(b':');
-        if colon {
-            self.at -= 1;
-            self.skip_quotes();
-        }
-        (colon && (self.ends_with(b"name") || self.ends_with(b"key"))).then_some(value)
-    }
-
+    /// Whether the name that begins here is written with a hyphen inside.
     fn wrote_hyphen(&self, normalised: usize) -> bool {
-        self.bytes[self.at..].iter().take(normalised + 8).any(|b| *b == b'-')
+        let name = &self.bytes[self.at..];
+        !name.starts_with(b"--") && name.iter().take(normalised + 8).any(|b| *b == b'-')
     }
 }
 

@@ -1,11 +1,14 @@
 //! What is fixed for a scan: families, the anchors they are found by, and what looks at the hits of each anchor. Shared by
 //! all threads.
 
+use memchr::memmem::Finder;
+
 use super::claims::Classifier;
+use super::file::Nature;
 use super::keys;
 use super::known::Known;
-use super::names::{self, Names};
-use super::prefilter::Prefilter;
+use super::names::{self, Extra, Names};
+use super::prefilter::{AnchorHit, Prefilter};
 use super::weak_secret::WordList;
 use super::{jose, jose_json, prefixed, saml, signing_secret};
 use crate::rules::{Catalogue, Family, SamlForm};
@@ -26,6 +29,8 @@ pub struct Engine {
     pub(super) saml_encrypted: Option<u16>,
     pub(super) keys: keys::Classifier,
     pub(super) weak: WordList,
+    /// What is looked for only in files of some form, in the order of [`Extra::ALL`].
+    extras: Vec<Finder<'static>>,
 }
 
 /// What looks at the hits of an anchor.
@@ -104,6 +109,7 @@ impl Engine {
         keys::FOLDED.iter().for_each(|(anchor, into)| add(anchor, false, Route::Fold(Fold::Within(*into))));
         signing_secret::ANCHORS.iter().for_each(|a| add(a, true, Route::SigningSecret));
         keys::ANCHORS.iter().for_each(|(a, announced)| add(a, false, Route::Key(*announced)));
+        names::SPELLED.iter().for_each(|a| add(a, false, Route::Name));
         let mut by_anchor: Vec<((&str, bool), Vec<u16>)> = Vec::new();
         for (index, family) in catalogue.families.iter().enumerate() {
             for anchor in &family.anchors {
@@ -119,6 +125,7 @@ impl Engine {
         }
         let prefilter = Prefilter::new(literals.iter().map(|(text, any_case)| (text.as_bytes(), *any_case)));
         let (classifier, names) = (Classifier::new(&catalogue), Names::new(&catalogue));
+        let extras = Extra::ALL.iter().map(|extra| Finder::new(extra.literal()).into_owned()).collect();
         let saml = |form| catalogue.families.iter().position(|f| f.saml == Some(form)).map(|index| index as u16);
         let (saml_plain, saml_encrypted) = (saml(SamlForm::Plain), saml(SamlForm::Encrypted));
         let (known, keys) = (Known::embedded(), keys::Classifier::new(&catalogue));
@@ -132,6 +139,7 @@ impl Engine {
             saml_plain,
             saml_encrypted,
             keys,
+            extras,
             weak: WordList::default(),
         }
     }
@@ -144,6 +152,39 @@ impl Engine {
     /// Where the private key with that thumbprint was published, if everybody knows it.
     pub fn published_key(&self, thumbprint: &keys::Thumbprint) -> Option<&'static str> {
         self.known.key(thumbprint)
+    }
+
+    /// Appends to `hits` what only a file of that nature is searched for, as anchors past the last route.
+    /// `first` says that `bytes` begin with the file.
+    pub(super) fn find_extras(
+        &self,
+        nature: Nature,
+        bytes: &[u8],
+        from: usize,
+        to: usize,
+        first: bool,
+        hits: &mut Vec<AnchorHit>,
+    ) {
+        let before = hits.len();
+        for extra in Extra::of(nature) {
+            let anchor = (self.routes.len() + extra as usize) as u16;
+            if extra == Extra::Whole {
+                hits.extend((first && from == 0).then_some(AnchorHit { at: 0, anchor }));
+                continue;
+            }
+            let finder = &self.extras[extra as usize];
+            let end = (to + finder.needle().len() - 1).min(bytes.len());
+            let found = finder.find_iter(&bytes[from..end]);
+            hits.extend(found.map(|at| AnchorHit { at: from + at, anchor }));
+        }
+        if hits.len() > before {
+            hits.sort_unstable();
+        }
+    }
+
+    /// What an anchor past the last route stands for.
+    pub(super) fn extra(&self, anchor: u16) -> Option<Extra> {
+        usize::from(anchor).checked_sub(self.routes.len()).map(|index| Extra::ALL[index])
     }
 
     /// The family of that index.

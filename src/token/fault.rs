@@ -50,6 +50,8 @@ faults! {
     SamlHokWithoutKey = "saml-hok-without-key",
     SamlNoExpiry = "saml-no-expiry",
     ExpFar = "jwt-exp-far",
+    McpStaticBearer = "mcp-static-bearer",
+    CacheCommitted = "token-cache-committed",
     // medium
     Unbound = "jwt-unbound",
     SamlBearer = "saml-bearer",
@@ -73,6 +75,7 @@ faults! {
     SamlUnsigned = "saml-unsigned",
     DpopMissingClaim = "dpop-missing-claim",
     DpopMissingAth = "dpop-missing-ath",
+    TokenPassthrough = "agent-token-passthrough",
     // low
     TtlLong = "jwt-ttl-long",
     TokenTtlLong = "token-ttl-long",
@@ -94,6 +97,27 @@ faults! {
     // info
     DelegationChain = "delegation-chain",
     MalformedSignature = "jwt-malformed-signature",
+    InImageLayer = "token-in-image-layer",
+    InArtifact = "token-in-artifact",
+    InTicket = "token-in-ticket",
+    InCoreDump = "token-in-core-dump",
+    InHistory = "token-in-history",
+    InLog = "token-in-log",
+}
+
+impl Fault {
+    /// The fault of that rule id.
+    pub fn named(slug: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|fault| fault.slug() == slug)
+    }
+
+    /// Says where a token has got to rather than what is wrong with it: it never names a finding.
+    pub const fn is_modifier(self) -> bool {
+        matches!(
+            self,
+            Self::InImageLayer | Self::InArtifact | Self::InTicket | Self::InCoreDump | Self::InHistory | Self::InLog
+        )
+    }
 }
 
 /// A set of faults.

@@ -3,7 +3,10 @@
 //! `prefilter` finds anchors, `scanner` sends each to what can read it (`jose`, `jose_json`, families with `proof` and
 //! `decode`, `names`), `claims` and `confirmation` turn what is read into `facts`, `judge` turns facts into findings.
 
+mod agent;
 mod beside;
+mod between;
+pub mod cache;
 pub mod carrier;
 pub mod claims;
 pub mod confirmation;
@@ -12,6 +15,7 @@ pub mod engine;
 pub mod escape;
 pub mod facts;
 pub mod fault;
+pub mod file;
 pub mod fold;
 pub mod intern;
 pub mod jose;
@@ -21,9 +25,11 @@ pub mod keys;
 pub mod known;
 mod made_up;
 pub mod names;
+mod pair;
 pub mod prefilter;
 mod prefixed;
 pub mod proof;
+mod record;
 pub mod redact;
 mod request;
 pub mod saml;

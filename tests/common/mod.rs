@@ -3,6 +3,7 @@
 
 #![allow(dead_code)] // every test file uses its own part of it
 
+pub(crate) mod carriers;
 pub(crate) mod mint;
 
 use std::fs;

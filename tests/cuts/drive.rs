@@ -12,7 +12,8 @@ use keybound::source::stream::{self, Part, PartEnd, PartPlace, Sink};
 use keybound::token::carrier::Carrier;
 use keybound::token::engine::Engine;
 use keybound::token::fault::Faults;
-use keybound::token::scanner::{BEHIND, Scanner, Sighting, Window};
+use keybound::token::file::Nature;
+use keybound::token::scanner::{BEHIND, Remark, Scanner, Sighting, Window};
 
 /// A token at a place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +66,8 @@ impl Sink for Taker {
     fn sighting(&mut self, sighting: &Sighting, place: &mut dyn FnMut() -> PartPlace) {
         self.open.push((sighting.token, place(), sighting.carrier, sighting.faults));
     }
+
+    fn remark(&mut self, _: &Remark, _: PartPlace) {}
 
     fn take(&mut self, scanner: &mut Scanner<'_>) {
         for (token, place, carrier, faults) in self.open.drain(..) {
@@ -119,7 +122,13 @@ pub fn whole(engine: &Engine, text: &[u8]) -> Vec<Placed> {
 
 /// Reads the text in windows that end at each of `ends` and at its end: what a reader of any chunk size would do.
 pub fn in_windows(engine: &Engine, text: &[u8], ends: &[usize]) -> Vec<Seen> {
+    in_windows_of(engine, Nature::default(), text, ends)
+}
+
+/// The same for a file of that nature.
+pub fn in_windows_of(engine: &Engine, nature: Nature, text: &[u8], ends: &[usize]) -> Vec<Seen> {
     let mut scanner = Scanner::new(engine);
+    scanner.enter(nature);
     scanner.begin_unit(0);
     let mut found = Vec::new();
     let mut from = 0;

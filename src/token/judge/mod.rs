@@ -5,10 +5,13 @@
 //! is trusted, so a forged token can at worst raise a false alarm.
 
 mod key;
+mod notes;
 mod words;
 
+pub use self::notes::{NoteCase, NoteVerdict, note_severity, note_verdict};
 use self::words::View;
 pub use self::words::{rfc3339, span};
+use super::cache::Cache;
 use super::carrier::Carrier;
 use super::facts::{Binding, Facts, Kind, Signature, Time};
 use super::fault::{Fault, Faults};
@@ -29,6 +32,8 @@ pub struct Case<'a> {
     pub place_faults: Faults,
     /// Every place is in tests, examples or documentation.
     pub only_in_samples: bool,
+    /// Whose token cache it was found in.
+    pub cache: Option<Cache>,
     /// Its issuer also issues ID tokens (seen in the same scan).
     pub issuer_mints_id_tokens: bool,
     /// What carries it at its first place.
@@ -157,7 +162,7 @@ pub fn judge(
         },
         message: view.message(),
         because: view.because(case),
-        fix: view.fix(catalogue, w.rule, w.usable),
+        fix: view.fix(case, catalogue, w.rule, w.usable),
         rule: w.rule.to_owned(),
         faults,
         state: w.state.word(),
@@ -189,6 +194,7 @@ fn weigh<'a>(case: &Case<'_>, catalogue: &'a Catalogue, policy: &Policy, now: i6
     let reach = reach(facts, family, faults);
     let mut severity = severity(facts, family, faults, state, portable, reach, remaining.or(facts.lifetime));
     let usable = state != State::Expired || faults.contains(Fault::ExpUnitMs);
+    severity = severity.max(least(facts, faults, usable, portable, reach));
     if severity >= Severity::Low {
         if faults.contains(Fault::InUrl) && usable && portable != Portable::No {
             severity = severity.raised();
@@ -197,15 +203,19 @@ fn weigh<'a>(case: &Case<'_>, catalogue: &'a Catalogue, policy: &Policy, now: i6
             severity = severity.lowered().max(Severity::Low);
         }
     }
-    // Of a JOSE object the gravest fault names the finding; a family with a shape of its own names itself.
+    // Of a JOSE object the gravest fault names the finding; a family with a shape of its own names itself, one without
+    // is named by its place if that says more.
+    let by_place = family.pattern.is_none()
+        && family.whole.is_none()
+        && (faults.contains(Fault::McpStaticBearer) || faults.contains(Fault::CacheCommitted));
     let broken = facts.signature == Signature::Broken && faults.contains(Fault::MalformedSignature);
-    let names_itself = !broken && !facts.kind.named_by_fault() && !faults.contains(Fault::RefreshExposed);
+    let names_itself = !broken && !facts.kind.named_by_fault() && !faults.contains(Fault::RefreshExposed) && !by_place;
     let rule = if broken {
         Fault::MalformedSignature.slug()
     } else if names_itself {
         &family.slug
     } else {
-        faults.iter().next().map_or(family.slug.as_str(), |fault| fault.slug())
+        faults.iter().find(|fault| !fault.is_modifier()).map_or(family.slug.as_str(), |fault| fault.slug())
     };
     match policy.severity.get(rule) {
         Some(Some(fixed)) => severity = *fixed,
@@ -231,9 +241,27 @@ fn weigh<'a>(case: &Case<'_>, catalogue: &'a Catalogue, policy: &Policy, now: i6
 /// Takes out what the policy doesn't want to hear of.
 fn switch_off(faults: &mut Faults, policy: &Policy) {
     for (rule, _) in policy.severity.iter().filter(|(_, severity)| severity.is_none()) {
-        if let Some(fault) = Fault::ALL.iter().find(|f| f.slug() == rule) {
-            faults.remove(*fault);
+        if let Some(fault) = Fault::named(rule) {
+            faults.remove(fault);
         }
+    }
+}
+
+/// How grave a token is at least where it stands. Whoever sees an image, a recording or a ticket was handed it; whoever
+/// sees a core dump may find the key of a bound token in it, too.
+fn least(facts: &Facts, faults: Faults, usable: bool, portable: Portable, reach: Reach) -> Severity {
+    let any = |several: &[Fault]| several.iter().any(|fault| faults.contains(*fault));
+    if reach == Reach::Public || facts.signature == Signature::Broken || facts.confidence == Confidence::Low {
+        return Severity::Info;
+    }
+    match (usable, portable) {
+        (true, Portable::No) if faults.contains(Fault::InCoreDump) => Severity::Low,
+        (true, Portable::No) => Severity::Info,
+        (true, _) if any(&[Fault::McpStaticBearer, Fault::CacheCommitted]) => Severity::High,
+        (true, _) if any(&[Fault::InImageLayer, Fault::InArtifact, Fault::InTicket]) => Severity::High,
+        // Tomorrow's token stands where yesterday's does.
+        (false, _) if faults.contains(Fault::CacheCommitted) => Severity::Low,
+        _ => Severity::Info,
     }
 }
 
@@ -432,6 +460,7 @@ mod tests {
             facts,
             place_faults: Faults::default(),
             only_in_samples: false,
+            cache: None,
             issuer_mints_id_tokens: false,
             carrier: Carrier::Bare,
             company: &[],

@@ -1,5 +1,6 @@
 //! The judge's words: what a verdict means, why, and what to do. Every text from a token goes through `safe`.
 
+use super::notes::cache_fix;
 use super::{Case, Portable, State};
 use crate::finding::Confidence;
 use crate::rules::{Bindable, Catalogue, Family, Reach, Role};
@@ -286,6 +287,17 @@ impl View<'_> {
         if self.faults.contains(Fault::InUrl) {
             say("stands in a URL, which servers, proxies and browsers write down".to_owned());
         }
+        if let Some(cache) = case.cache {
+            say(format!("stands in the token cache of {}", cache.title()));
+        }
+        if self.faults.contains(Fault::McpStaticBearer) {
+            say("stands in the configuration of an agent's tools".to_owned());
+        }
+        for (fault, place) in PLACES {
+            if self.faults.contains(*fault) {
+                say((*place).to_owned());
+            }
+        }
         if self.faults.contains(Fault::BearerWithCnf) {
             say("DPoP-bound, yet sent as Bearer and without a proof".to_owned());
         }
@@ -311,13 +323,15 @@ impl View<'_> {
     }
 
     /// What to do, one or two sentences.
-    pub(super) fn fix(&self, catalogue: &Catalogue, rule: &str, usable: bool) -> String {
+    pub(super) fn fix(&self, case: &Case<'_>, catalogue: &Catalogue, rule: &str, usable: bool) -> String {
         let no_credential =
             matches!(self.family.role, Role::Proof | Role::Logout | Role::Request) || self.facts.harmless;
         if self.faults.contains(Fault::AlgWeakSecret) || self.faults.contains(Fault::DpopJwkPrivate) {
             // The key is the problem, whatever became of the token.
         } else if rule == Fault::DpopKeyMismatch.slug() || rule == Fault::DpopAthMismatch.slug() {
             return catalogue.check(rule).map(|check| check.first_fix()).unwrap_or_default();
+        } else if let Some(cache) = case.cache {
+            return cache_fix(cache);
         } else if !usable || self.facts.signature == Signature::Broken || no_credential {
             return "There is nothing to revoke. Take it out of here, and keep tokens out of places like this."
                 .to_owned();
@@ -333,10 +347,19 @@ impl View<'_> {
             }
             Some(page) if self.facts.kind == Kind::Saml => format!("{} {page}", self.family.first_fix()),
             Some(page) if self.is_jose() => format!("Revoke it and take it out of here. {page}"),
+            Some(page) if rule == Fault::McpStaticBearer.slug() => format!("{} {page}", self.family.first_fix()),
             _ => self.family.first_fix(),
         }
     }
 }
+
+/// Where a token has got to, in words, where that weighs.
+const PLACES: &[(Fault, &str)] = &[
+    (Fault::InImageLayer, "stands in what an image is built from: everybody who pulls the image has it"),
+    (Fault::InArtifact, "stands in a file that is made to be handed on"),
+    (Fault::InTicket, "stands in a mail or ticket"),
+    (Fault::InCoreDump, "stands in a process's memory, where keys lie as well"),
+];
 
 /// A title as it stands inside a sentence: "GitHub token" stays, "Bearer token" becomes "bearer token".
 pub(super) fn in_sentence(title: &str) -> String {

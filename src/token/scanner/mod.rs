@@ -10,6 +10,7 @@ mod folded;
 mod hmac;
 mod keys;
 mod named;
+mod places;
 mod saml;
 mod shaped;
 
@@ -22,11 +23,13 @@ pub use self::hmac::{FoundSecret, Sample};
 use self::hmac::{KeyGroup, Samples};
 use self::saml::Progress;
 use super::beside;
+use super::cache::Content;
 use super::carrier::{self, Carrier};
 use super::claims::Header;
 use super::engine::{Engine, Route};
 use super::facts::{Binding, Facts, Kind};
 use super::fault::{Fault, Faults};
+use super::file::Nature;
 use super::intern::Interner;
 use super::keys::Certificate;
 use super::prefilter::AnchorHit;
@@ -88,6 +91,17 @@ pub struct Sighting {
     pub layers: Layers,
 }
 
+/// Something to say about a place where no token need stand.
+#[derive(Debug, Clone, Copy)]
+pub struct Remark {
+    /// What is wrong.
+    pub fault: Fault,
+    /// Offset of its first byte in the stream.
+    pub start: u64,
+    /// Offset past its last byte.
+    pub end: u64,
+}
+
 /// A thread's scanner. Its tables grow with the distinct tokens of a unit and are emptied by [`Scanner::begin_unit`].
 #[derive(Debug)]
 pub struct Scanner<'e> {
@@ -102,10 +116,20 @@ pub struct Scanner<'e> {
     pub samples: Vec<Sample>,
     /// Values of the last window that tokens may be signed with, to be taken by the caller.
     pub secrets: Vec<FoundSecret>,
+    /// The remarks of the last window, to be taken by the caller.
+    pub remarks: Vec<Remark>,
     /// Places where something too long to be judged begins.
     pub too_long: Vec<u64>,
     /// Where lookalikes began to stand too densely to look at each.
     pub too_dense: Option<u64>,
+    /// What the file's name says of this unit.
+    nature: Nature,
+    /// What the file holds, where it is a token cache and its beginning was seen.
+    content: Option<Content>,
+    /// The unit's first bytes are still to come.
+    fresh: bool,
+    /// Where the configuration of an agent's tools was last seen to begin.
+    tools: Option<u64>,
     work: i64,
     /// Hits before this offset in the stream are looked at, so that the bytes of their tokens are not taken for others,
     /// and belong to somebody else.
@@ -150,8 +174,13 @@ impl<'e> Scanner<'e> {
             certificates: Vec::new(),
             samples: Vec::new(),
             secrets: Vec::new(),
+            remarks: Vec::new(),
             too_long: Vec::new(),
             too_dense: None,
+            nature: Nature::default(),
+            content: None,
+            fresh: true,
+            tools: None,
             work: MAX_WORK / 4,
             own_from: 0,
             foreign: false,
@@ -176,13 +205,21 @@ impl<'e> Scanner<'e> {
         }
     }
 
-    /// Forgets the tokens and places of the unit before. What a unit gives depends on nothing but its bytes. Tokens
+    /// Says what the units to come are parts of.
+    pub fn enter(&mut self, nature: Nature) {
+        self.nature = nature;
+    }
+
+    /// Forgets the tokens and places of the unit before. What a unit gives depends on nothing but its bytes and the file's
+    /// nature. Tokens
     /// whose anchor stands before `own_from` (an offset in the stream) are met but not sighted.
     pub fn begin_unit(&mut self, own_from: u64) {
         self.own_from = own_from;
         self.forget_tokens();
         self.too_long.clear();
         self.too_dense = None;
+        self.remarks.clear();
+        (self.content, self.fresh, self.tools) = (None, true, None);
         self.work = MAX_WORK / 4;
         self.weak.clear();
         self.secrets.clear();
@@ -214,7 +251,7 @@ impl<'e> Scanner<'e> {
             // Anchors that the end of the bytes cuts off belong to the next window.
             to = to.min(window.bytes.len().saturating_sub(crate::rules::MAX_ANCHOR));
         }
-        if to <= window.from {
+        if to <= window.from || !self.head(&window) {
             return window.from;
         }
         if window.base == 0 && window.from == 0 && self.processed.is_none() && self.file(&window).is_err() {
@@ -223,6 +260,8 @@ impl<'e> Scanner<'e> {
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
         let has_nul = self.engine.prefilter.find(window.bytes, window.from, to, &mut hits);
+        let first = window.base == 0 && self.layers.is_empty();
+        self.engine.find_extras(self.nature, window.bytes, window.from, to, first, &mut hits);
         let mut done = to;
         for hit in &hits {
             let key = (window.base + hit.at as u64, hit.anchor);
@@ -246,6 +285,13 @@ impl<'e> Scanner<'e> {
 
     fn hit(&mut self, window: &Window<'_>, hit: AnchorHit) -> Result<(), NeedMore> {
         let engine = self.engine;
+        if let Some(extra) = engine.extra(hit.anchor) {
+            if self.work < 0 {
+                self.too_dense.get_or_insert(window.base + hit.at as u64);
+                return Ok(());
+            }
+            return self.extra(window, extra, hit.at);
+        }
         let route = &engine.routes[usize::from(hit.anchor)];
         // What costs no more than the token is long is always looked at.
         let cheap = |route: &Route| match route {
@@ -334,14 +380,5 @@ impl<'e> Scanner<'e> {
         }
         self.push(window, token, start, end, before.carrier, faults);
         Ok(())
-    }
-
-    fn push(&mut self, window: &Window<'_>, token: u32, start: usize, end: usize, carrier: Carrier, faults: Faults) {
-        let (start, end) = (window.base + start as u64, window.base + end as u64);
-        self.claimed = self.claimed.max(end);
-        if self.foreign {
-            return;
-        }
-        self.sightings.push(Sighting { token, start, end, carrier, faults, layers: self.layers });
     }
 }

@@ -5,29 +5,50 @@ use std::borrow::Cow;
 use super::folded::FoldedValue;
 use super::{NeedMore, Scanner, Token, Window};
 use crate::finding::Confidence;
+use crate::origin::Layers;
 use crate::rules::Role;
 use crate::secret::Secret;
 use crate::token::engine::Route;
 use crate::token::facts::{Facts, Kind};
 use crate::token::fault::{Fault, Faults};
-use crate::token::{beside, escape, jose, names, prefixed};
+use crate::token::names::{Extra, Named, Outcome, View};
+use crate::token::prefilter::AnchorHit;
+use crate::token::{beside, escape, jose, prefixed};
 
 impl Scanner<'_> {
     pub(super) fn named(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
+        self.announced(window, at, None)
+    }
+
+    /// What a name at `at` announces, or in a file of its form that literal.
+    pub(super) fn announced(&mut self, window: &Window<'_>, at: usize, extra: Option<Extra>) -> Result<(), NeedMore> {
         let engine = self.engine;
-        let values = match engine.names.read(&engine.catalogue, window.bytes, at, window.more, &mut self.work) {
-            names::Outcome::Values(values) => values,
-            names::Outcome::NeedMore => return Err(NeedMore),
+        let view = View { bytes: window.bytes, more: window.more, form: self.nature.form };
+        let outcome = match extra {
+            Some(extra) => engine.names.read_extra(&engine.catalogue, view, extra, at, &mut self.work),
+            None => engine.names.read(&engine.catalogue, view, at, &mut self.work),
         };
+        let Outcome::Values(values) = outcome else { return Err(NeedMore) };
         if window.more && values.last().is_some_and(|v| v.end + beside::AHEAD > window.bytes.len()) {
             return Err(NeedMore);
         }
+        if values.is_empty() && extra.is_none() {
+            return self.passes_on(window, at);
+        }
         for value in values {
-            if window.base + (value.start as u64) < self.claimed || self.has_own_shape(&value.value) {
+            if window.base + (value.start as u64) < self.claimed {
                 continue;
             }
-            let (text, layers) = match self.folded_value(window, &value) {
-                FoldedValue::Plain => (Cow::Borrowed(&value.value), self.layers),
+            if self.has_own_shape(&value.value) {
+                if !value.layers.is_empty() {
+                    self.shaped_inside(window, &value);
+                }
+                continue;
+            }
+            let Some(own_layers) = value.layers.iter().try_fold(self.layers, Layers::and) else { continue };
+            let folded = if value.layers.is_empty() { self.folded_value(window, &value) } else { FoldedValue::Plain };
+            let (text, layers) = match folded {
+                FoldedValue::Plain => (Cow::Borrowed(&value.value), own_layers),
                 FoldedValue::Opaque(text, layers) => (Cow::Owned(text), layers),
                 FoldedValue::Done => continue,
             };
@@ -60,7 +81,7 @@ impl Scanner<'_> {
     }
 
     /// What is known of a value: its family is the first that proves it by its shape, else the one of its name.
-    fn facts_of(&mut self, value: &names::Named, text: &[u8]) -> Facts {
+    fn facts_of(&mut self, value: &Named, text: &[u8]) -> Facts {
         let engine = self.engine;
         for index in engine.names.shaped(&engine.catalogue, &value.name, text) {
             if let Some(facts) = prefixed::prove(engine.family(index), index, text, 0, &mut self.intern) {
@@ -70,6 +91,28 @@ impl Scanner<'_> {
         let mut facts = Facts::opaque(value.family, Kind::Opaque, Confidence::Medium);
         facts.faults.insert_if(engine.family(value.family).role == Role::Refresh, Fault::RefreshExposed);
         facts
+    }
+
+    /// A token with a shape of its own that was decoded from the bytes at hand: it stands where its outer form stands.
+    fn shaped_inside(&mut self, window: &Window<'_>, value: &Named) {
+        let mut hits = Vec::new();
+        self.engine.prefilter.find(&value.value, 0, value.value.len(), &mut hits);
+        let Some(layers) = value.layers.iter().try_fold(self.layers, Layers::and) else { return };
+        let outer = std::mem::replace(&mut self.layers, layers);
+        let (sightings, claimed) = (self.sightings.len(), self.claimed);
+        self.claimed = 0;
+        let inner = Window { bytes: &value.value, base: 0, from: 0, to: value.value.len(), more: false };
+        let shaped = |hit: &&AnchorHit| !matches!(self.engine.routes[usize::from(hit.anchor)], Route::Name);
+        for hit in hits.iter().filter(shaped).copied().collect::<Vec<_>>() {
+            // Nothing is missing from a value that was read to its end.
+            let _ = self.hit(&inner, hit);
+        }
+        let found: Vec<u32> = self.sightings.drain(sightings..).map(|sighting| sighting.token).collect();
+        self.claimed = claimed;
+        for token in found {
+            self.push(window, token, value.start, value.end, value.carrier, Faults::default());
+        }
+        self.layers = outer;
     }
 
     /// A value that a family of its own knows, even if its proof failed, is that family's business.
