@@ -15,7 +15,7 @@ test:
 	cargo test --locked
 	cargo build --locked --release
 	./target/release/keybound rules check
-	./target/release/keybound scan --no-config .
+	./target/release/keybound scan .
 	@if command -v python3 >/dev/null; then python3 -B benches/quality --bin target/release/keybound | tail -n 20; \
 	else echo "python3 is not installed: the quality benchmark is left out"; fi
 

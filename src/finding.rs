@@ -187,6 +187,21 @@ pub struct KeyRecord {
     pub certificates: Vec<String>,
 }
 
+/// Which way through a gateway a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HopRecord {
+    /// The product: `nginx`, `haproxy` …
+    pub gateway: &'static str,
+    /// Where clients connect.
+    pub listener: String,
+    /// Which requests go this way.
+    pub route: String,
+    /// Where they go.
+    pub upstream: String,
+    /// The header it is about.
+    pub header: Option<String>,
+}
+
 /// One thing to report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -216,6 +231,12 @@ pub struct Finding {
     /// The private key, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyRecord>,
+    /// The way through a gateway, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hop: Option<HopRecord>,
+    /// The product's own slug for what is wrong, where there is one: `nginx-set-header-inheritance-wipe`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
     /// Why it was judged so.
     pub because: Vec<String>,
     /// What to do, one sentence.

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod finding;
+pub mod gateway;
 pub mod origin;
 pub mod policy;
 pub mod report;

@@ -57,6 +57,11 @@ impl Fingerprint {
         hex(&self.0)
     }
 
+    /// The fingerprint of something that is no secret.
+    pub fn of_text(text: &str) -> Self {
+        Secret::new(text).fingerprint()
+    }
+
     /// Reads 64 hexadecimal digits; anything else is `None`.
     pub fn from_hex(text: &str) -> Option<Self> {
         let digits = text.as_bytes();

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["span", "secret", "finding", "origin"],
     &["syntax"],
     &["rules", "policy"],
-    &["token"],
+    &["token", "gateway"],
     &["source"],
     &["scan"],
     &["report"],

@@ -36,7 +36,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// The findings of one command on one file or folder.
 fn findings(path: &Path) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_keybound"))
-        .args(["scan", "--no-config", "--no-ignore", "--format", "jsonl", "--now", NOW])
+        .args(["scan", "--no-config", "--no-ignore", "--audit", "token", "--format", "jsonl", "--now", NOW])
         .arg(path)
         .output()
         .expect("the command runs");

@@ -33,8 +33,8 @@ pub(super) struct ScanArgs {
     /// Files and folders; `-` reads standard input
     #[arg(default_value = ".", value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
-    /// Only these audits (so far there is one)
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "token")]
+    /// Only these audits; else all
+    #[arg(long, value_enum, value_delimiter = ',')]
     pub(super) audit: Vec<Audit>,
     /// Report format, with a file to write it to: pretty, json, jsonl, sarif; may be given several times
     #[arg(long, value_name = "FMT[=FILE]", default_value = "pretty")]
@@ -156,8 +156,10 @@ pub(super) struct KnownArgs {
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Audit {
-    /// Leaked tokens
+    /// Leaked tokens and private keys
     Token,
+    /// Gateway configurations that strip, forge or log the proof
+    Gateway,
 }
 
 /// When to colour.

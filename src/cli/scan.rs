@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::args::ScanArgs;
+use super::args::{Audit, ScanArgs};
 use super::{Failure, code, complain};
 use crate::policy::Policy;
 use crate::report::{self, Format, Report};
 use crate::rules::Catalogue;
-use crate::scan::{self, Job, Outcome, Progress};
+use crate::scan::{self, Audits, Job, Outcome, Progress};
 use crate::secret::Secret;
 use crate::token::engine::Engine;
 
@@ -39,6 +39,7 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
         paths: args.paths.clone(),
         no_ignore: args.no_ignore,
         threads,
+        audits: audits(&args.audit),
         engine: &engine,
         policy: &policy,
         now,
@@ -63,6 +64,14 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
         }
     }
     Ok(verdict(args, &outcome))
+}
+
+/// Those that were named; all, if none was.
+fn audits(named: &[Audit]) -> Audits {
+    if named.is_empty() {
+        return Audits::ALL;
+    }
+    Audits { token: named.contains(&Audit::Token), gateway: named.contains(&Audit::Gateway) }
 }
 
 fn verdict(args: &ScanArgs, outcome: &Outcome) -> u8 {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Report, within};
 use crate::finding::{Confidence, Finding, Severity, Status};
 use crate::rules::{Catalogue, Page, Taxonomy};
+use crate::secret::Fingerprint;
 
 /// GitHub takes at most this many results of a run.
 const MAX_RESULTS: usize = 25_000;
@@ -247,7 +248,7 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
             place
         })
         .collect();
-    let fingerprint = finding.fingerprint().unwrap_or_default();
+    let fingerprints = fingerprints(finding);
     let region = json!({
         "startLine": place.line,
         "startColumn": place.column,
@@ -263,8 +264,7 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
         "message": {"text": text},
         "locations": [location(&place.path, member, place.packed, region)],
         "relatedLocations": related,
-        // The token, not its line: the alert stays the same one when lines move.
-        "partialFingerprints": {"keyboundToken/v1": fingerprint},
+        "partialFingerprints": fingerprints,
         "occurrenceCount": finding.occurrences,
         "properties": {
             "severity": finding.severity.word(),
@@ -274,8 +274,24 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
             "carrier": finding.carrier,
             "token": finding.token,
             "key": finding.key,
+            "hop": finding.hop,
+            "reason": finding.reason,
         },
     })
+}
+
+/// What makes an alert the same one when lines move: the token, or the way through the gateway, not its line.
+fn fingerprints(finding: &Finding) -> Value {
+    match (finding.fingerprint(), &finding.hop) {
+        (None, Some(hop)) => {
+            let place = [&*finding.location.path, finding.location.member.as_deref().unwrap_or_default()];
+            let way = [&*hop.listener, &*hop.route, &*hop.upstream, hop.header.as_deref().unwrap_or_default()];
+            let what = [finding.rule.as_str(), finding.reason.unwrap_or_default(), hop.gateway];
+            let whole = [&what[..], &place[..], &way[..]].concat().join("\0");
+            json!({"keyboundHop/v1": Fingerprint::of_text(&whole).hex()})
+        }
+        (fingerprint, _) => json!({"keyboundToken/v1": fingerprint.unwrap_or_default()}),
+    }
 }
 
 /// A place in a file. Of one that is packed only the file can be pointed at, since the lines are those of what was

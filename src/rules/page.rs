@@ -35,11 +35,19 @@ fn of_check(check: &Check) -> Page {
         slug: check.slug.clone(),
         title: check.title.clone(),
         why: check.why.clone(),
-        facts: vec![("severity", format!("{} by itself; the verdict on the token decides", check.severity.word()))],
+        facts: vec![("severity", severity(check))],
         examples: Some((check.bad.clone(), check.good.clone())),
         fix: check.fix.clone(),
         references: check.references.clone(),
         taxonomies: check.taxonomies.clone(),
+    }
+}
+
+fn severity(check: &Check) -> String {
+    let word = check.severity.word();
+    match check.audit.as_str() {
+        "token" => format!("{word} by itself; the verdict on the token decides"),
+        _ => format!("{word}; less where little depends on it"),
     }
 }
 

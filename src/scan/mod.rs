@@ -5,6 +5,7 @@
 //! merged by rules that don't depend on order, and everything is sorted before it is reported.
 
 mod company;
+mod configs;
 mod ledger;
 mod outcome;
 mod pipe;
@@ -17,11 +18,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use configs::{Configs, Copy};
 use ledger::{Ledger, Note, Place, Seen};
 pub use outcome::{Outcome, Summary};
 use pipe::Pipe;
 
 use crate::finding::{Coverage, Finding, Status};
+use crate::gateway;
 use crate::origin::{Layers, Origin};
 use crate::policy::Policy;
 use crate::source::archive::{self, Contents, Format};
@@ -47,6 +50,8 @@ pub struct Job<'a> {
     pub no_ignore: bool,
     /// How many threads.
     pub threads: usize,
+    /// Which audits to make.
+    pub audits: Audits,
     /// What to look for.
     pub engine: &'a Engine,
     /// What to go by.
@@ -55,6 +60,20 @@ pub struct Job<'a> {
     pub now: i64,
     /// Set from outside to end the scan early.
     pub stop: &'a AtomicBool,
+}
+
+/// Which audits are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audits {
+    /// Leaked tokens and keys.
+    pub token: bool,
+    /// What gateways do with proofs.
+    pub gateway: bool,
+}
+
+impl Audits {
+    /// All of them.
+    pub const ALL: Self = Self { token: true, gateway: true };
 }
 
 /// How far a scan is, for whoever watches.
@@ -116,6 +135,7 @@ impl Big {
 struct Shared<'a> {
     job: &'a Job<'a>,
     ledger: Ledger,
+    configs: Configs,
     coverage: Mutex<Vec<Coverage>>,
     big: Mutex<Vec<Big>>,
     progress: Progress,
@@ -127,6 +147,7 @@ impl<'a> Shared<'a> {
         Self {
             job,
             ledger: Ledger::default(),
+            configs: Configs::default(),
             coverage: Mutex::default(),
             big: Mutex::default(),
             progress: Progress::default(),
@@ -214,6 +235,10 @@ impl<'a> Shared<'a> {
         let interrupted = self.stopped();
         let ledger = self.ledger.close();
         let mut coverage = self.coverage.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (texts, unread) = self.configs.close();
+        coverage.extend(unread);
+        let audit = gateway::audit(texts, self.job.policy, &|text| redact(self.job.engine, text));
+        coverage.extend(audit.coverage);
         for row in &mut coverage {
             row.path = redact(self.job.engine, &row.path).into();
             row.member = row.member.as_deref().map(|member| redact(self.job.engine, member).into());
@@ -226,7 +251,7 @@ impl<'a> Shared<'a> {
             ignored_files: self.ignored.into_inner(),
             partial: interrupted,
         };
-        Outcome::new(self.job, ledger, coverage, summary)
+        Outcome::new(self.job, ledger, audit.findings, coverage, summary)
     }
 }
 
@@ -252,7 +277,17 @@ impl<'a> Worker<'a> {
         let sample = is_sample(&origin.path) || origin.member.as_deref().is_some_and(is_sample);
         let mut tally = Tally { shared: self.shared, origin, part: index, sample, sighted: false, seen: Vec::new() };
         self.scanner.enter(Nature::of(origin.name()));
-        let (end, result) = stream::scan(reader, part, &mut self.scanner, &mut self.buffer, &mut tally);
+        let audits = self.shared.job.audits;
+        let configuration = audits.gateway && part.start == 0 && part.end.is_none();
+        let mut copy = Copy::new(origin, if configuration { self.buffer.peeked() } else { &[] }, reader, configuration);
+        let (end, result) = if audits.token {
+            stream::scan(&mut copy, part, &mut self.scanner, &mut self.buffer, &mut tally)
+        } else {
+            stream::pass(&mut copy, part, &mut self.buffer)
+        };
+        if configuration {
+            self.shared.configs.offer(origin, copy);
+        }
         self.shared.progress.bytes.fetch_add(end.bytes, Ordering::Relaxed);
         // A token cache is a finding, whatever is in it; tokens found in it say so themselves.
         if let Some(content) = self.scanner.cache_content().filter(|content| *content != Content::Nothing)
@@ -512,7 +547,8 @@ fn is_sample(path: &str) -> bool {
 /// Judges the first token in a text; gives the finding and where the token stands.
 pub fn verdict_on(engine: &Engine, policy: &Policy, text: &[u8], now: i64) -> Option<(Finding, (usize, usize))> {
     let stop = AtomicBool::new(false);
-    let job = Job { paths: Vec::new(), no_ignore: false, threads: 1, engine, policy, now, stop: &stop };
+    let job =
+        Job { paths: Vec::new(), no_ignore: false, threads: 1, audits: Audits::ALL, engine, policy, now, stop: &stop };
     let shared = Shared::new(&job);
     let name = Arc::new(Origin::file("-".into()));
     let mut worker = Worker::new(&shared);

@@ -46,6 +46,8 @@ enum Item {
     Entry((u32, u32)),
     /// A note, by its number.
     Note(usize),
+    /// A finding of an audit of configuration, by its number.
+    Audited(usize),
 }
 
 /// The outcome of a scan.
@@ -56,6 +58,8 @@ pub struct Outcome {
     id_token_issuers: HashSet<Arc<str>>,
     company: Company,
     notes: Vec<Note>,
+    /// What the audits of configuration found.
+    audited: Vec<Finding>,
     /// Severities of the findings, worst first, with what each comes from.
     order: Vec<(Severity, Item)>,
     published: Vec<At>,
@@ -67,7 +71,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn new(job: &Job<'_>, ledger: Closed, coverage: Vec<Coverage>, summary: Summary) -> Self {
+    pub(super) fn new(
+        job: &Job<'_>,
+        ledger: Closed,
+        audited: Vec<Finding>,
+        coverage: Vec<Coverage>,
+        summary: Summary,
+    ) -> Self {
         let Closed { entries, parts, certificates, signers, notes } = ledger;
         let role = |facts: &Facts| job.engine.catalogue.families[usize::from(facts.family)].role;
         let id_token_issuers = entries
@@ -82,6 +92,7 @@ impl Outcome {
             id_token_issuers,
             company,
             notes,
+            audited,
             order: Vec::new(),
             published: Vec::new(),
             now: job.now,
@@ -104,6 +115,7 @@ impl Outcome {
                 order.push((severity, Item::Note(number)));
             }
         }
+        order.extend(outcome.audited.iter().enumerate().map(|(number, one)| (one.severity, Item::Audited(number))));
         let place = |index: At| outcome.entries.get(index).order();
         let item_place = |item: Item| match item {
             Item::Entry(index) => place(index),
@@ -111,8 +123,15 @@ impl Outcome {
                 let Note { place, .. } = &outcome.notes[number];
                 (Some((&*place.origin, place.at.start)), Fingerprint([0; 32]))
             }
+            // After what leaked, as grave as it may be: that is abroad already.
+            Item::Audited(_) => (None, Fingerprint([0xff; 32])),
         };
-        order.sort_by(|(a, i), (b, k)| b.cmp(a).then_with(|| item_place(*i).cmp(&item_place(*k))));
+        order.sort_by(|(a, i), (b, k)| {
+            b.cmp(a).then_with(|| match (*i, *k) {
+                (Item::Audited(i), Item::Audited(k)) => i.cmp(&k),
+                (i, k) => item_place(i).cmp(&item_place(k)),
+            })
+        });
         published.sort_unstable_by(|i, k| place(*i).cmp(&place(*k)));
         (outcome.order, outcome.published) = (order, published);
         outcome
@@ -148,6 +167,7 @@ impl Outcome {
         self.order.iter().filter_map(move |(severity, item)| match item {
             Item::Entry(index) => self.finding(*index, self.entries.get(*index), engine, policy),
             Item::Note(number) => Some(self.of_note(&self.notes[*number], *severity, engine)),
+            Item::Audited(number) => Some(self.audited[*number].clone()),
         })
     }
 
@@ -248,6 +268,8 @@ impl Outcome {
                 remaining_seconds: verdict.remaining,
                 privileged: verdict.privileged,
             }),
+            hop: None,
+            reason: None,
             because: verdict.because,
             fix: verdict.fix,
             rule: verdict.rule,
@@ -270,6 +292,8 @@ impl Outcome {
             carrier: "file",
             token: None,
             key: None,
+            hop: None,
+            reason: None,
             because,
             fix,
         }

@@ -120,6 +120,11 @@ impl Buffer {
         &self.bytes[..*filled]
     }
 
+    /// What has been read by looking, and will be the first that the next [`scan`] sees.
+    pub fn peeked(&self) -> &[u8] {
+        &self.bytes[..self.peeked.filled]
+    }
+
     /// The stream from its beginning, for somebody else to read.
     pub fn replay<'r>(&mut self, reader: &'r mut dyn Read) -> impl Read + 'r {
         let Peeked { filled, error, .. } = std::mem::take(&mut self.peeked);
@@ -230,6 +235,19 @@ pub fn scan(
     let bytes = (state.base + state.from as u64).saturating_sub(part.start);
     let end = PartEnd { bytes, lines: state.lines.max(0) as u64, last_line_start: state.last_line_start, stopped };
     (end, result)
+}
+
+/// Reads a part like [`scan`] and looks for nothing in it.
+///
+/// # Errors
+/// What reading gives.
+pub fn pass(reader: &mut dyn Read, part: Part, buffer: &mut Buffer) -> (PartEnd, io::Result<()>) {
+    let lead = part.lead();
+    let length = part.end.map_or(u64::MAX, |end| end - part.start + lead);
+    let mut stream = buffer.replay(reader).take(length);
+    let copied = io::copy(&mut stream, &mut io::sink());
+    let bytes = copied.as_ref().map_or(0, |read| read.saturating_sub(lead));
+    (PartEnd { bytes, ..PartEnd::default() }, copied.map(|_| ()))
 }
 
 struct State {

@@ -1,0 +1,423 @@
+//! The checks: what is wrong with the ways through a gateway. No product is named here.
+//!
+//! A check sees all hops of one configuration, since what one route fills makes another forgeable.
+
+use std::collections::BTreeSet;
+
+use super::evidence::Evidence;
+use super::hop::{
+    Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, Place, Protocol, Value,
+};
+use super::rule::Rule;
+use crate::finding::Severity;
+
+/// What a check has found: enough to word it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault<'a> {
+    pub(super) rule: Rule,
+    pub(super) severity: Severity,
+    pub(super) cause: Cause,
+    pub(super) hop: &'a Hop,
+    /// The header it is about, lower case.
+    pub(super) header: Option<String>,
+    /// The line that decides.
+    pub(super) place: Place,
+    pub(super) related: Vec<(Place, String)>,
+    pub(super) detail: Detail,
+}
+
+/// What the words depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    Plain,
+    /// In this form.
+    Form(Form),
+    /// By this kind of client.
+    By(Client),
+    /// This part of the target.
+    Part(Part),
+    /// This in the log.
+    Credential(Credential),
+    /// An answer to browsers that leaves the proof out.
+    Cors,
+    /// Headers with underscores.
+    Alias,
+}
+
+/// The checks on one configuration. `complete` says that nothing which could decide otherwise is missing.
+pub(super) fn check<'a>(hops: &'a [Hop], trusted: &[String], complete: bool, evidence: Evidence) -> Vec<Fault<'a>> {
+    let mut faults = Vec::new();
+    for hop in hops {
+        certificate(hop, evidence, &mut faults);
+        spoofable(hop, hops, trusted, &mut faults);
+        dpop(hop, evidence, &mut faults);
+        logs(hop, evidence, &mut faults);
+    }
+    if complete {
+        not_requested(hops, &mut faults);
+    }
+    faults
+}
+
+/// Whether the upstream can be sent a header by this way at all.
+fn speaks_headers(hop: &Hop) -> bool {
+    !matches!(hop.upstream.protocol, Protocol::Passthrough | Protocol::Stream)
+}
+
+fn listener<'a>(hop: &'a Hop) -> impl Iterator<Item = (Place, String)> + 'a {
+    hop.listener.asks_at.map(|place| (place, "asks for the client certificate".to_owned())).into_iter()
+}
+
+/// What the upstream sees of the certificate: nothing, too little, something unreadable, something unverified.
+fn certificate<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
+    if hop.upstream.protocol == Protocol::Passthrough {
+        return;
+    }
+    let in_vain = hop.listener.in_vain.filter(|_| hop.listener.auth == ClientAuth::Off);
+    if let (Some(cause), Some(place)) = (in_vain, hop.listener.asks_at) {
+        faults.push(Fault {
+            rule: Rule::NotRequested,
+            severity: Severity::High,
+            cause,
+            hop,
+            header: None,
+            place,
+            related: vec![(hop.upstream.place, "requests go on to the upstream here".to_owned())],
+            detail: Detail::Plain,
+        });
+    }
+    if let Some(event) = &hop.bypass {
+        faults.push(Fault {
+            rule: Rule::Unverified,
+            severity: Severity::High,
+            cause: event.cause,
+            hop,
+            header: None,
+            place: event.place,
+            related: related(event).chain(listener(hop)).collect(),
+            detail: Detail::By(Client::Anonymous),
+        });
+        return; // what the upstream sees on this way is a matter of the bypass
+    }
+    if !hop.listener.auth.asks() {
+        return;
+    }
+    stripped(hop, evidence, faults);
+    unverified(hop, faults);
+}
+
+fn stripped<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
+    // Where nobody's certificate verifies, as for self-signed ones, the foreign client is the one to ask about.
+    let arrivals = [hop.arrival(Client::Verified), hop.arrival(Client::Foreign)];
+    let Some(request) = arrivals.iter().find_map(|arrival| arrival.request()) else { return };
+    if arrivals.contains(&&Arrival::Unknown) || request.others == Others::Unknown {
+        return;
+    }
+    // Something in a header that can't be told may be the certificate.
+    if request.headers.values().any(|slot| slot.values.contains(&Value::Unknown)) {
+        return;
+    }
+    let forms: Vec<(&str, Form, Option<&Event>)> =
+        request.certificates().map(|(name, form, slot)| (name, form, slot.event.as_ref())).collect();
+    let strong: Vec<_> = forms.iter().filter(|(_, form, _)| form.shows_binding()).collect();
+    for (name, form, event) in &strong {
+        let Some(severity) = misshapen(name, *form) else { continue };
+        // Another header may carry it well.
+        if strong.iter().any(|(name, form, _)| misshapen(name, *form).is_none()) {
+            continue;
+        }
+        faults.push(Fault {
+            rule: Rule::Malformed,
+            severity,
+            cause: Cause::Set,
+            hop,
+            header: Some((*name).to_owned()),
+            place: event.map_or(hop.upstream.place, |event| event.place),
+            related: listener(hop).collect(),
+            detail: Detail::Form(*form),
+        });
+    }
+    if !strong.is_empty() {
+        return;
+    }
+    // As a mere gate the certificate has done its work at the gateway.
+    let severity = if evidence.any() { Severity::High } else { Severity::Medium };
+    if let Some((name, form, event)) = forms.first() {
+        faults.push(Fault {
+            rule: Rule::Weak,
+            severity,
+            cause: Cause::Set,
+            hop,
+            header: Some((*name).to_owned()),
+            place: event.map_or(hop.upstream.place, |event| event.place),
+            related: listener(hop).collect(),
+            detail: Detail::Form(*form),
+        });
+        return;
+    }
+    let lost = hop.lost.as_ref();
+    faults.push(Fault {
+        rule: Rule::Stripped,
+        severity,
+        cause: lost.map_or(Cause::Untouched, |event| event.cause),
+        hop,
+        header: hop.carriers.first().map(|carrier| carrier.header.clone()),
+        place: lost.map_or(hop.upstream.place, |event| event.place),
+        related: lost.into_iter().flat_map(related).chain(listener(hop)).collect(),
+        detail: Detail::Plain,
+    });
+}
+
+/// How grave it is that a header has this form, if that is wrong.
+fn misshapen(header: &str, form: Form) -> Option<Severity> {
+    match form {
+        Form::PemLines => Some(Severity::High),
+        Form::PemBase64 => Some(Severity::Medium),
+        Form::Rfc9440 => None,
+        // The header's name promises what RFC 9440 defines.
+        _ if header == "client-cert" => Some(Severity::Medium),
+        _ => None,
+    }
+}
+
+fn unverified<'a>(hop: &'a Hop, faults: &mut Vec<Fault<'a>>) {
+    let Some(request) = hop.arrival(Client::Foreign).request() else { return };
+    let tells = request.headers.values().any(|slot| slot.values.contains(&Value::Verification));
+    let forms: Vec<(&str, Form, Place)> = request
+        .certificates()
+        .map(|(name, form, slot)| (name, form, slot.event.as_ref().map_or(hop.upstream.place, |event| event.place)))
+        .collect();
+    let Some((name, form, place)) = forms.iter().find(|(_, form, _)| !form.shows_binding()).or(forms.first()) else {
+        return;
+    };
+    if tells {
+        return;
+    }
+    // The thumbprint decides where the whole certificate is there (RFC 8705, section 2.2); a name proves nothing.
+    let whole = forms.iter().any(|(_, form, _)| form.shows_binding());
+    faults.push(Fault {
+        rule: Rule::Unverified,
+        severity: if whole { Severity::Info } else { Severity::High },
+        cause: Cause::Mode,
+        hop,
+        header: Some((*name).to_owned()),
+        place: hop.listener.asks_at.unwrap_or(*place),
+        related: vec![(*place, "passes it on".to_owned())],
+        detail: Detail::Form(*form),
+    });
+}
+
+/// Headers that the upstream takes for the gateway's word, and that a client can send itself.
+fn spoofable<'a>(hop: &'a Hop, hops: &'a [Hop], trusted: &[String], faults: &mut Vec<Fault<'a>>) {
+    if !speaks_headers(hop) {
+        return;
+    }
+    // Names that are filled from TLS on some way to the same upstream, or that somebody is known to trust.
+    let mut names: BTreeSet<(&str, Option<Place>)> = BTreeSet::new();
+    for other in hops.iter().filter(|other| other.upstream.is(&hop.upstream)) {
+        for (_, request) in other.requests() {
+            names.extend(
+                request.certificates().map(|(name, _, slot)| (name, slot.event.as_ref().map(|event| event.place))),
+            );
+        }
+    }
+    for name in trusted {
+        if !names.iter().any(|(known, _)| known == name) {
+            names.insert((name.as_str(), None));
+        }
+    }
+    let mut told = BTreeSet::new();
+    for (name, filled_at) in names {
+        // The weakest client that gets a forgery through counts.
+        let forger = [Client::Anonymous, Client::Foreign, Client::Verified].into_iter().find_map(|client| {
+            let slot = hop.arrival(client).request()?.slot(name);
+            let forged = slot.values.iter().any(|value| match value {
+                Value::Client => true,
+                Value::ClientHeader(other) => *other == name.to_ascii_lowercase() || !is_filled(hops, other),
+                _ => false,
+            });
+            forged.then_some((client, slot))
+        });
+        let Some((client, slot)) = forger else { continue };
+        if !told.insert(name) {
+            continue;
+        }
+        let event = slot.event.as_ref();
+        let place = event.map_or(hop.upstream.place, |event| event.place);
+        let mut severity = match client {
+            Client::Verified => Severity::Medium, // a valid certificate of one's own is needed
+            _ => Severity::High,
+        };
+        if hop.listener.inner {
+            severity = Severity::Low; // the gateway in front may have set it
+        }
+        let filled = filled_at.filter(|at| *at != place).map(|at| (at, "fills it from the connection".to_owned()));
+        faults.push(Fault {
+            rule: Rule::Spoofable,
+            severity,
+            cause: event.map_or(Cause::Untouched, |event| event.cause),
+            hop,
+            header: Some(name.to_owned()),
+            place,
+            related: filled.into_iter().chain(event.into_iter().flat_map(related)).collect(),
+            detail: Detail::By(client),
+        });
+    }
+    alias(hop, faults);
+}
+
+/// Whether some hop fills that header from TLS: copying it within one gateway is then no forgery.
+fn is_filled(hops: &[Hop], name: &str) -> bool {
+    hops.iter().flat_map(Hop::requests).any(|(_, request)| request.certificates().any(|(filled, ..)| filled == name))
+}
+
+/// `X_SSL_Cert` beside a guarded `X-SSL-Cert`: many upstreams can't tell the two apart.
+fn alias<'a>(hop: &'a Hop, faults: &mut Vec<Fault<'a>>) {
+    let Some(event) = &hop.alias else { return };
+    let guarded = hop.requests().find_map(|(_, request)| {
+        request.certificates().find(|(name, ..)| name.contains('-')).map(|(name, _, slot)| (name.to_owned(), slot))
+    });
+    let Some((name, slot)) = guarded else { return };
+    let filled = slot.event.as_ref().map(|event| (event.place, "fills the header".to_owned()));
+    faults.push(Fault {
+        rule: Rule::Spoofable,
+        severity: if hop.listener.inner { Severity::Low } else { Severity::Medium },
+        cause: Cause::Alias,
+        hop,
+        header: Some(name),
+        place: event.place,
+        related: filled.into_iter().collect(),
+        detail: Detail::Alias,
+    });
+}
+
+/// Carriers in a configuration in which nobody asks for a certificate.
+fn not_requested<'a>(hops: &'a [Hop], faults: &mut Vec<Fault<'a>>) {
+    let known = hops.iter().all(|hop| hop.listener.auth == ClientAuth::Off && hop.listener.in_vain.is_none());
+    if !known {
+        return;
+    }
+    let Some((hop, carrier)) = hops.iter().find_map(|hop| Some((hop, hop.carriers.first()?))) else { return };
+    faults.push(Fault {
+        rule: Rule::NotRequested,
+        severity: Severity::High,
+        cause: Cause::Untouched,
+        hop,
+        header: Some(carrier.header.clone()),
+        place: carrier.place,
+        related: vec![(hop.upstream.place, "requests go on to the upstream here".to_owned())],
+        detail: Detail::Form(carrier.form),
+    });
+}
+
+/// Whether DPoP proofs and the tokens they belong to arrive, and fit the request that does.
+fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
+    if !speaks_headers(hop) {
+        return;
+    }
+    let request = [Client::Verified, Client::Anonymous].into_iter().find_map(|client| hop.arrival(client).request());
+    let Some(request) = request else { return };
+    for name in ["dpop", "authorization"] {
+        if name == "authorization" && hop.consumes_authorization {
+            continue;
+        }
+        let slot = request.slot(name);
+        let Some(event) = &slot.event else { continue };
+        let Some(cause) = broken(name, &slot.values, event.cause) else { continue };
+        // A proof that is taken away by name is evidence enough; a token may be somebody else's business.
+        let named = event.cause != Cause::AllDropped && event.cause != Cause::NotListed;
+        let severity = match (name, named) {
+            ("dpop", true) => Severity::High,
+            _ if evidence.dpop => Severity::High,
+            _ if evidence.any() || named => Severity::Medium,
+            _ => continue,
+        };
+        faults.push(Fault {
+            rule: Rule::DpopBroken,
+            severity,
+            cause,
+            hop,
+            header: Some(name.to_owned()),
+            place: event.place,
+            related: related(event).collect(),
+            detail: Detail::Plain,
+        });
+    }
+    if !evidence.dpop {
+        return;
+    }
+    for rewrite in hop.rewrites.iter().filter(|rewrite| !rewrite.told) {
+        faults.push(Fault {
+            rule: Rule::DpopBroken,
+            severity: Severity::Medium,
+            cause: Cause::Set,
+            hop,
+            header: None,
+            place: rewrite.place,
+            related: Vec::new(),
+            detail: Detail::Part(rewrite.part),
+        });
+    }
+    for cors in &hop.cors {
+        let lists = |list: &Option<Vec<String>>, name: &str| list.as_ref().map(|all| all.iter().any(|one| one == name));
+        let sends = lists(&cors.allow, "authorization") == Some(true) && lists(&cors.allow, "dpop") == Some(false);
+        let reads = lists(&cors.expose, "dpop-nonce") == Some(false);
+        if sends || reads {
+            faults.push(Fault {
+                rule: Rule::DpopBroken,
+                severity: Severity::Medium,
+                cause: Cause::NotListed,
+                hop,
+                header: Some(if sends { "dpop" } else { "dpop-nonce" }.to_owned()),
+                place: cors.place,
+                related: Vec::new(),
+                detail: Detail::Cors,
+            });
+        }
+    }
+}
+
+/// Why the header is of no use to the upstream, if it is not.
+fn broken(name: &str, values: &[Value], cause: Cause) -> Option<Cause> {
+    let same = |value: &Value| match value {
+        Value::Client => true,
+        Value::ClientHeader(other) => other == name,
+        _ => false,
+    };
+    match values {
+        [] | [Value::Empty] => Some(cause),
+        [value] if same(value) => None,
+        // What can't be told is not accused; nor is a gateway that logs itself in at the upstream with a password.
+        values if values.contains(&Value::Unknown) => None,
+        [Value::Constant(text)] if text.to_ascii_lowercase().starts_with("basic ") => None,
+        _ => Some(if cause == Cause::Untouched { Cause::Set } else { cause }),
+    }
+}
+
+fn logs<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
+    for log in &hop.logs {
+        let severity = match log.what {
+            Credential::Authorization | Credential::AllHeaders => Severity::High,
+            Credential::Dpop | Credential::Query => Severity::Medium,
+            Credential::Certificate => Severity::Low,
+        };
+        if log.what == Credential::Query && !evidence.query_token {
+            continue;
+        }
+        let active = log.active.filter(|at| *at != log.place).map(|at| (at, "writes this log".to_owned()));
+        faults.push(Fault {
+            rule: Rule::Logged,
+            severity,
+            cause: Cause::Set,
+            hop,
+            header: None,
+            place: log.place,
+            related: active.into_iter().collect(),
+            detail: Detail::Credential(log.what),
+        });
+    }
+}
+
+fn related(event: &Event) -> impl Iterator<Item = (Place, String)> + '_ {
+    event.related.iter().map(|(place, what)| (*place, (*what).to_owned()))
+}

@@ -1,0 +1,65 @@
+//! What a configuration says about tokens beyond its directives: whether anybody behind it uses DPoP, OAuth, or takes
+//! tokens from the query. Comments count: they say what a service is for.
+
+use super::files::Files;
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Evidence {
+    /// DPoP is spoken of.
+    pub(super) dpop: bool,
+    /// OAuth, tokens or bindings are spoken of.
+    pub(super) oauth: bool,
+    /// A token is taken from the query.
+    pub(super) query_token: bool,
+}
+
+/// Words that speak of DPoP, in any case.
+const DPOP: &[&str] = &["dpop", "cnf.jkt"];
+/// Words that speak of OAuth or of tokens.
+const OAUTH: &[&str] = &[
+    // Not `token` by itself: nginx and Apache have `server_tokens`.
+    "oauth",
+    "openid",
+    "oidc",
+    "jwt",
+    "bearer",
+    "introspect",
+    "x5t",
+    "cnf",
+    "access_token",
+    "access-token",
+    " token",
+    "jwks",
+    "certificate-bound",
+    "certificate_bound",
+    "sender-constrained",
+    "rfc8705",
+    "rfc 8705",
+    "authorization",
+    "fapi",
+];
+/// Words that take a token from the query (RFC 6750, section 2.3).
+const QUERY: &[&str] = &["arg_access_token", "access_token=", "urlp(access_token)", "url_param(access_token)"];
+
+impl Evidence {
+    /// What these texts say.
+    pub(super) fn of(files: &Files, numbers: &[u32]) -> Self {
+        let mut evidence = Self::default();
+        for number in numbers {
+            let text = files.get(*number).text.to_ascii_lowercase();
+            let says = |words: &[&str]| {
+                words.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+            };
+            evidence.dpop |= says(DPOP);
+            evidence.oauth |= says(OAUTH);
+            evidence.query_token |= says(QUERY);
+        }
+        evidence
+    }
+
+    /// Whether tokens are spoken of at all.
+    pub(super) const fn any(self) -> bool {
+        self.dpop || self.oauth || self.query_token
+    }
+}

@@ -1,0 +1,287 @@
+//! The gateway audit: does the resource server still see the proof? Pure: texts in, findings out.
+//!
+//! Every product is a front end that lowers its configuration to hops (`hop`); the checks (`checks`) read hops and know
+//! no product. A product's own names for what went wrong, and how to mend it, come from its front end.
+
+mod checks;
+mod evidence;
+pub mod files;
+pub mod hop;
+mod rule;
+mod words;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use files::{Files, Text};
+use hop::{Cause, Hop, Place};
+pub use rule::Rule;
+
+use crate::finding::{Confidence, Coverage, Finding, HopRecord, Location, Related, Severity, Status};
+use crate::origin::Layer;
+use crate::policy::Policy;
+
+/// Declares the front ends: one line each.
+macro_rules! front_ends {
+    ($($module:ident::$name:ident,)*) => {
+        $(pub mod $module;)*
+        /// All front ends.
+        pub static FRONT_ENDS: &[&dyn FrontEnd] = &[$(&$module::$name,)*];
+    };
+}
+
+front_ends! {}
+
+/// A product: how its configuration is told, read, and mended.
+pub trait FrontEnd: Sync {
+    /// Its name in the record: `nginx`.
+    fn product(&self) -> &'static str;
+
+    /// Whether a text is configuration of this product. `name` is its path, with `/`. Told by content first: a name
+    /// alone is no proof, and any folder will do.
+    fn recognises(&self, name: &str, text: &str) -> bool;
+
+    /// Reads the texts that were recognised (`own`, by number in `files`), each with whatever it includes, and lowers
+    /// them to hops. What can't be read becomes a hole; the rest is still lowered.
+    fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration>;
+
+    /// The product's own slug for what is wrong, such as `nginx-set-header-inheritance-wipe`; it goes into the record.
+    fn reason(&self, rule: Rule, cause: Cause) -> &'static str;
+
+    /// What to do about it in this product: one or two sentences with the directive to write.
+    fn fix(&self, rule: Rule, cause: Cause, header: Option<&str>) -> String;
+}
+
+/// A configuration: one file with all that it includes, or files that name each other.
+#[derive(Debug, Clone, Default)]
+pub struct Configuration {
+    /// The files it was read from, by number.
+    pub files: Vec<u32>,
+    /// All ways through it.
+    pub hops: Vec<Hop>,
+    /// What could not be read.
+    pub holes: Vec<Hole>,
+    /// Headers that somebody is known to trust though nothing here fills them, lower case.
+    pub trusted: Vec<String>,
+    /// Nothing is missing that could ask for certificates or fill headers: what is not seen here is not there.
+    pub complete: bool,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hole {
+    /// Where.
+    pub place: Place,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the audit gives.
+#[derive(Debug, Default)]
+pub struct Audit {
+    /// The findings, in no order.
+    pub findings: Vec<Finding>,
+    /// What was not read.
+    pub coverage: Vec<Coverage>,
+}
+
+/// Whether a text may be worth keeping for the audit: it is configuration, or may be included by some.
+pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        let text = String::from_utf8_lossy(bytes);
+        return FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text));
+    };
+    FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, text))
+}
+
+/// Whether a file of that name can be configuration at all; by name only, before anything is read.
+pub fn may_be_configuration(name: &str) -> bool {
+    const ENDINGS: &[&str] = &[
+        "conf",
+        "cfg",
+        "cnf",
+        "yaml",
+        "yml",
+        "json",
+        "toml",
+        "vhost",
+        "nginx",
+        "template",
+        "tmpl",
+        "tpl",
+        "j2",
+        "inc",
+        "include",
+        "caddy",
+        "caddyfile",
+        "htaccess",
+        "params",
+        "erb",
+        "in",
+        "snippet",
+        "default",
+        "dist",
+        "sample",
+        "example",
+        "tf",
+        "txt",
+        "dump",
+        "disabled",
+        "enabled",
+        "site",
+        "map",
+        "lst",
+        "list",
+    ];
+    let file = name.rsplit('/').next().unwrap_or(name);
+    match file.rsplit_once('.') {
+        // `sites-enabled/api.example.com`: an ending that is none.
+        Some((stem, ending)) => {
+            let ending = ending.to_ascii_lowercase();
+            ENDINGS.contains(&ending.as_str())
+                || file.starts_with("Caddyfile")
+                || file.starts_with("nginx.conf")
+                || (!stem.is_empty() && in_sites(name))
+        }
+        None => true,
+    }
+}
+
+/// Whether the path is that of a folder of virtual hosts, whose files have any name.
+fn in_sites(name: &str) -> bool {
+    name.split('/').any(|part| matches!(part, "sites-enabled" | "sites-available" | "vhosts.d" | "vhost.d" | "conf.d"))
+}
+
+/// Lowers what was recognised, product by product.
+pub fn lower(files: &Files) -> Vec<(&'static dyn FrontEnd, Configuration)> {
+    FRONT_ENDS
+        .iter()
+        .flat_map(|front_end| {
+            let own: Vec<u32> = files
+                .iter()
+                .filter(|(_, text)| front_end.recognises(text.path(), &text.text))
+                .map(|(number, _)| number)
+                .collect();
+            let lowered = if own.is_empty() { Vec::new() } else { front_end.lower(files, &own) };
+            lowered.into_iter().map(|configuration| (*front_end, configuration))
+        })
+        .collect()
+}
+
+/// Audits all texts. `safe` makes a text fit to be printed.
+pub fn audit(texts: Vec<Text>, policy: &Policy, safe: &dyn Fn(&str) -> String) -> Audit {
+    let files = Files::new(texts);
+    let mut audit = Audit::default();
+    // One finding a rule, a reason and a place, however many hops show it.
+    let mut found: BTreeMap<(Place, Rule, &'static str, Option<String>), Finding> = BTreeMap::new();
+    for (front_end, configuration) in lower(&files) {
+        for hole in &configuration.holes {
+            let at = files.line_column(hole.place.file, hole.place.start);
+            let origin = &files.get(hole.place.file).origin;
+            audit.coverage.push(Coverage {
+                path: origin.path.clone(),
+                member: origin.member.clone(),
+                status: Status::Unparsed,
+                reason: format!("{} at {}:{}: {}", front_end.product(), at.line, at.column, hole.reason),
+            });
+        }
+        let evidence = evidence::Evidence::of(&files, &configuration.files);
+        let faults = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
+        for fault in faults {
+            let Some(severity) = severity(&fault, policy) else { continue };
+            let reason = front_end.reason(fault.rule, fault.cause);
+            let key = (fault.place, fault.rule, reason, fault.header.clone());
+            match found.get_mut(&key) {
+                Some(known) => {
+                    known.occurrences += 1;
+                    known.severity = known.severity.max(severity);
+                }
+                None => {
+                    let finding = finding(&fault, severity, reason, front_end, &files, safe);
+                    found.insert(key, finding);
+                }
+            }
+        }
+    }
+    audit.findings = found.into_values().collect();
+    audit.coverage.sort();
+    audit.coverage.dedup();
+    audit
+}
+
+fn severity(fault: &checks::Fault<'_>, policy: &Policy) -> Option<Severity> {
+    match policy.severity.get(fault.rule.slug()) {
+        Some(fixed) => *fixed,
+        None => Some(fault.severity),
+    }
+}
+
+fn finding(
+    fault: &checks::Fault<'_>,
+    severity: Severity,
+    reason: &'static str,
+    front_end: &dyn FrontEnd,
+    files: &Files,
+    safe: &dyn Fn(&str) -> String,
+) -> Finding {
+    let hop = fault.hop;
+    let mut related: Vec<Related> = Vec::new();
+    for (place, message) in &fault.related {
+        let text = files.get(place.file);
+        let at = files.line_column(place.file, place.start);
+        let row = Related {
+            path: safe(&text.origin.path).into(),
+            member: text.origin.member.as_deref().map(|member| safe(member).into()),
+            line: at.line,
+            column: at.column,
+            message: message.clone(),
+            packed: !text.origin.layers.is_empty(),
+        };
+        if !related.contains(&row) {
+            related.push(row);
+        }
+    }
+    Finding {
+        rule: fault.rule.slug().to_owned(),
+        family: None,
+        severity,
+        confidence: Confidence::High,
+        message: safe(&words::message(fault)),
+        faults: vec![fault.rule.slug().to_owned()],
+        location: location(fault.place, files, safe),
+        related,
+        occurrences: 1,
+        carrier: "configuration",
+        token: None,
+        key: None,
+        hop: Some(HopRecord {
+            gateway: front_end.product(),
+            listener: safe(&hop.listener.label),
+            route: safe(&hop.route.label),
+            upstream: safe(&hop.upstream.label),
+            header: fault.header.as_deref().map(|name| safe(&words::written(name))),
+        }),
+        reason: Some(reason),
+        because: words::because(fault).iter().map(|text| safe(text)).collect(),
+        fix: safe(&front_end.fix(fault.rule, fault.cause, fault.header.as_deref().map(words::written).as_deref())),
+    }
+}
+
+fn location(place: Place, files: &Files, safe: &dyn Fn(&str) -> String) -> Location {
+    let origin = &files.get(place.file).origin;
+    let first = files.line_column(place.file, place.start);
+    let end = files.line_column(place.file, place.end);
+    Location {
+        path: safe(&origin.path).into(),
+        line: first.line,
+        column: first.column,
+        end_line: end.line,
+        end_column: end.column,
+        byte_start: u64::from(place.start),
+        byte_end: u64::from(place.end),
+        layers: origin.layers.iter().map(Layer::word).collect(),
+        member: origin.member.as_deref().map(|member| -> Arc<str> { safe(member).into() }),
+        commit: None,
+        packed: !origin.layers.is_empty(),
+    }
+}
