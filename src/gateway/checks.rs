@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::evidence::Evidence;
 use super::hop::{
-    Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, Place, Protocol, Value,
+    Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, Place, Protocol, Slot, Value,
 };
 use super::rule::Rule;
 use crate::finding::Severity;
@@ -40,6 +40,8 @@ pub(super) enum Detail {
     Credential(Credential),
     /// An answer to browsers that leaves the proof out.
     Cors,
+    /// A service that is asked about the request gets the token without the proof.
+    Consulted,
     /// Headers with underscores.
     Alias,
 }
@@ -115,6 +117,12 @@ fn stripped<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     }
     // Something in a header that can't be told may be the certificate.
     if request.headers.values().any(|slot| slot.values.contains(&Value::Unknown)) {
+        return;
+    }
+    // Passed on by design, for a gateway in front to have filled: if that is wrong, it can be forged, not lost.
+    let on_purpose =
+        |slot: &Slot| slot.values == [Value::Client] && slot.event.as_ref().is_some_and(|e| e.cause == Cause::Mode);
+    if request.headers.values().any(on_purpose) {
         return;
     }
     let forms: Vec<(&str, Form, Option<&Event>)> =
@@ -374,6 +382,18 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
                 detail: Detail::Cors,
             });
         }
+    }
+    for service in hop.consulted.iter().filter(|service| service.authorization && !service.dpop) {
+        faults.push(Fault {
+            rule: Rule::DpopBroken,
+            severity: Severity::Medium,
+            cause: Cause::NotListed,
+            hop,
+            header: Some("dpop".to_owned()),
+            place: service.place,
+            related: Vec::new(),
+            detail: Detail::Consulted,
+        });
     }
 }
 

@@ -85,6 +85,9 @@ pub enum Value {
     Constant(String),
     /// The header, with nothing in it.
     Empty,
+    /// Something else of the connection or the gateway, such as an address or a time: neither the certificate nor
+    /// anything that the client sent.
+    Other,
     /// Something that can't be told.
     Unknown,
 }
@@ -121,6 +124,8 @@ pub enum Cause {
     TrustsAll,
     /// The options that ask for the certificate are not applied to this route.
     NotApplied,
+    /// There is nothing to verify certificates against, and the gateway then asks for none.
+    NoAuthority,
     /// A page for errors of the handshake leads to the upstream.
     ErrorPage,
     /// Headers with underscores in their names are let through.
@@ -405,6 +410,20 @@ pub struct Cors {
     pub place: Place,
 }
 
+/// A service that the gateway asks about a request before it goes on, such as one that authorises it. It is told no more
+/// of the request than what is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consulted {
+    /// How it is called in reports.
+    pub label: String,
+    /// It is told `Authorization`.
+    pub authorization: bool,
+    /// It is told `DPoP`.
+    pub dpop: bool,
+    /// The list.
+    pub place: Place,
+}
+
 /// One way through a gateway: a listener, a route, an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
@@ -430,6 +449,8 @@ pub struct Hop {
     pub logs: Vec<Logged>,
     /// Answers to browsers.
     pub cors: Vec<Cors>,
+    /// Who is asked about the request.
+    pub consulted: Vec<Consulted>,
     /// The gateway itself checks what stands in `Authorization`: passwords, or tokens with their proofs.
     pub consumes_authorization: bool,
 }

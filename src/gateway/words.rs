@@ -81,6 +81,10 @@ pub(super) fn message(fault: &Fault<'_>) -> String {
             "Browsers are not allowed to {} behind {way}: clients in a browser cannot use DPoP there.",
             if fault.header.as_deref() == Some("dpop") { "send the DPoP header" } else { "read DPoP-Nonce" }
         ),
+        (Rule::DpopBroken, Detail::Consulted) => format!(
+            "The service that is asked about requests behind {way} is shown the access token without its DPoP proof: it \
+             cannot check one against the other."
+        ),
         (Rule::DpopBroken, _) => match (fault.header.as_deref(), fault.cause) {
             (Some("dpop"), Cause::Removed | Cause::AllDropped | Cause::NotListed | Cause::Consumed) => {
                 format!(
@@ -159,6 +163,7 @@ pub(super) fn because(fault: &Fault<'_>) -> Vec<String> {
         (_, Cause::Mode) => "that is what the mode in force does".to_owned(),
         (_, Cause::TrustsAll) => "headers of anybody are trusted".to_owned(),
         (_, Cause::NotApplied) => "the options that ask are not applied here".to_owned(),
+        (_, Cause::NoAuthority) => "it names no authority to verify certificates with, and so asks for none".to_owned(),
         (_, Cause::ErrorPage) => "the page for certificate errors leads to the upstream".to_owned(),
         (_, Cause::Alias) => "names with underscores are let through".to_owned(),
         (_, Cause::Consumed) => "a component of the gateway consumes it".to_owned(),
