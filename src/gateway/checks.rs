@@ -224,9 +224,7 @@ fn spoofable<'a>(hop: &'a Hop, hops: &'a [Hop], trusted: &[String], faults: &mut
     let mut names: BTreeSet<(&str, Option<Place>)> = BTreeSet::new();
     for other in hops.iter().filter(|other| other.upstream.is(&hop.upstream)) {
         for (_, request) in other.requests() {
-            names.extend(
-                request.certificates().map(|(name, _, slot)| (name, slot.event.as_ref().map(|event| event.place))),
-            );
+            names.extend(request.filled().map(|(name, slot)| (name, slot.event.as_ref().map(|event| event.place))));
         }
     }
     for name in trusted {
@@ -276,7 +274,7 @@ fn spoofable<'a>(hop: &'a Hop, hops: &'a [Hop], trusted: &[String], faults: &mut
 
 /// Whether some hop fills that header from TLS: copying it within one gateway is then no forgery.
 fn is_filled(hops: &[Hop], name: &str) -> bool {
-    hops.iter().flat_map(Hop::requests).any(|(_, request)| request.certificates().any(|(filled, ..)| filled == name))
+    hops.iter().flat_map(Hop::requests).any(|(_, request)| request.filled().any(|(filled, _)| filled == name))
 }
 
 /// `X_SSL_Cert` beside a guarded `X-SSL-Cert`: many upstreams can't tell the two apart.

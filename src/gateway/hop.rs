@@ -86,7 +86,7 @@ pub enum Value {
     /// The header, with nothing in it.
     Empty,
     /// Something else of the connection or the gateway, such as an address or a time: neither the certificate nor
-    /// anything that the client sent.
+    /// anything that the client sent. It may be nothing at all.
     Other,
     /// Something that can't be told.
     Unknown,
@@ -177,7 +177,8 @@ pub enum Others {
 /// A request as it gets to the upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// By name, lower case, with `-`.
+    /// By name, lower case, with `-`. A name with `_` is a parameter of another protocol that is no header
+    /// (`SSL_CLIENT_CERT` to a FastCGI server): no client can send it.
     pub headers: BTreeMap<String, Slot>,
     /// All other headers.
     pub others: Others,
@@ -193,6 +194,7 @@ impl Request {
     pub fn slot(&self, name: &str) -> Slot {
         match (self.headers.get(name), &self.others) {
             (Some(slot), _) => slot.clone(),
+            (None, _) if name.contains('_') => Slot { values: Vec::new(), event: None },
             (None, Others::Passed) => Slot { values: vec![Value::Client], event: None },
             (None, Others::Dropped(event)) => Slot { values: Vec::new(), event: Some(event.clone()) },
             (None, Others::Unknown) => Slot { values: vec![Value::Unknown], event: None },
@@ -212,6 +214,15 @@ impl Request {
                 _ => None,
             })
         })
+    }
+
+    /// The headers that are filled from the TLS connection: with the certificate, or with how it was verified.
+    pub fn filled(&self) -> impl Iterator<Item = (&str, &Slot)> {
+        let from_tls = |value: &Value| matches!(value, Value::Certificate(_) | Value::Verification);
+        self.headers
+            .iter()
+            .filter(move |(_, slot)| slot.values.iter().any(from_tls))
+            .map(|(name, slot)| (name.as_str(), slot))
     }
 }
 
@@ -288,6 +299,8 @@ pub enum PathMatch {
     Prefix(String),
     /// Those with this path.
     Exact(String),
+    /// Those whose path fits a regular expression.
+    Pattern(String),
     /// Those that something else selects.
     Other,
 }

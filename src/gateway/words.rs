@@ -193,6 +193,7 @@ pub(super) fn written(name: &str) -> String {
     match name {
         "dpop" => return "DPoP".to_owned(),
         "dpop-nonce" => return "DPoP-Nonce".to_owned(),
+        parameter if parameter.contains('_') => return parameter.to_ascii_uppercase(),
         _ => {}
     }
     name.split('-')
