@@ -109,6 +109,10 @@ fn certificate<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>
 }
 
 fn stripped<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
+    // What speaks no HTTP checks no tokens, unless the configuration says so.
+    if hop.upstream.protocol == Protocol::Stream && !evidence.any() {
+        return;
+    }
     // Where nobody's certificate verifies, as for self-signed ones, the foreign client is the one to ask about.
     let arrivals = [hop.arrival(Client::Verified), hop.arrival(Client::Foreign)];
     let Some(request) = arrivals.iter().find_map(|arrival| arrival.request()) else { return };

@@ -8,6 +8,7 @@ mod evidence;
 pub mod files;
 pub mod hop;
 mod rule;
+mod tree;
 mod words;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,9 @@ macro_rules! front_ends {
     };
 }
 
-front_ends! {}
+front_ends! {
+    envoy::Envoy,
+}
 
 /// A product: how its configuration is told, read, and mended.
 pub trait FrontEnd: Sync {

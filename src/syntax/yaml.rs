@@ -89,6 +89,11 @@ pub fn parse(text: &str) -> Stream {
     Builder::default().run(text)
 }
 
+/// Reads all documents of a text; of one that breaks off in error, keeps what was read of it.
+pub fn parse_broken(text: &str) -> Stream {
+    Builder { keep: true, ..Builder::default() }.run(text)
+}
+
 #[derive(Default)]
 struct Builder {
     documents: Vec<Node>,
@@ -97,6 +102,8 @@ struct Builder {
     nodes: usize,
     /// Depth of what lies below `MAX_DEPTH` and is passed over.
     below: usize,
+    /// Whether a document that breaks off is kept.
+    keep: bool,
 }
 
 struct Open {
@@ -149,6 +156,12 @@ impl Builder {
                     self.anchors.clear();
                 }
                 _ => {}
+            }
+        }
+        if self.keep && error.is_some() {
+            self.below = 0;
+            while let Some(open) = self.open.pop() {
+                self.put(open.node, 0);
             }
         }
         Stream { documents: self.documents, error }
@@ -239,10 +252,26 @@ mod tests {
         assert!(stream.error.is_some());
     }
 
+    #[test]
+    fn what_was_read_of_a_broken_document_is_kept() {
+        let stream = parse_broken("a:\n  b: 1\n  c: [x, {d: 2}\ne: %\n");
+        assert!(stream.error.is_some());
+        assert_eq!(stream.documents[0].get("a").and_then(|a| a.get("b")).and_then(Node::text), Some("1"));
+        assert!(stream.documents[0].get("a").and_then(|a| a.get("c")).is_some(), "as far as it was read");
+    }
+
+    #[test]
+    fn json_is_yaml() {
+        let stream = parse("{\n\t\"a\": [1, true, null],\n\t\"b\": \"x\\/\\u00e9\"\n}\n");
+        assert_eq!(stream.error, None);
+        assert_eq!(stream.documents[0].get("b").and_then(Node::text), Some("x/\u{e9}"));
+    }
+
     proptest! {
         #[test]
         fn never_panics(text in "[-\\[\\]{}:,&*a-c \n\"'|>#!%]{0,120}") {
             let _ = parse(&text);
+            let _ = parse_broken(&text);
         }
     }
 }
