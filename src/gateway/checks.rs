@@ -50,7 +50,7 @@ pub(super) enum Detail {
 pub(super) fn check<'a>(hops: &'a [Hop], trusted: &[String], complete: bool, evidence: Evidence) -> Vec<Fault<'a>> {
     let mut faults = Vec::new();
     for hop in hops {
-        certificate(hop, evidence, &mut faults);
+        certificate(hop, hops, evidence, &mut faults);
         spoofable(hop, hops, trusted, &mut faults);
         dpop(hop, evidence, &mut faults);
         logs(hop, evidence, &mut faults);
@@ -71,7 +71,7 @@ fn listener<'a>(hop: &'a Hop) -> impl Iterator<Item = (Place, String)> + 'a {
 }
 
 /// What the upstream sees of the certificate: nothing, too little, something unreadable, something unverified.
-fn certificate<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
+fn certificate<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     if hop.upstream.protocol == Protocol::Passthrough {
         return;
     }
@@ -91,7 +91,8 @@ fn certificate<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>
     if let Some(event) = &hop.bypass {
         faults.push(Fault {
             rule: Rule::Unverified,
-            severity: Severity::High,
+            // A rule that demands one, and is satisfied without, is a slip where the listener itself says otherwise.
+            severity: if hop.listener.auth == ClientAuth::Optional { Severity::Medium } else { Severity::High },
             cause: event.cause,
             hop,
             header: None,
@@ -104,11 +105,11 @@ fn certificate<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>
     if !hop.listener.auth.asks() {
         return;
     }
-    stripped(hop, evidence, faults);
+    stripped(hop, hops, evidence, faults);
     unverified(hop, faults);
 }
 
-fn stripped<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
+fn stripped<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     // What speaks no HTTP checks no tokens, unless the configuration says so.
     if hop.upstream.protocol == Protocol::Stream && !evidence.any() {
         return;
@@ -123,9 +124,12 @@ fn stripped<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     if request.headers.values().any(|slot| slot.values.contains(&Value::Unknown)) {
         return;
     }
-    // Passed on by design, for a gateway in front to have filled: if that is wrong, it can be forged, not lost.
-    let on_purpose =
-        |slot: &Slot| slot.values == [Value::Client] && slot.event.as_ref().is_some_and(|e| e.cause == Cause::Mode);
+    // Passed on by design, for a gateway in front to have filled, or where the client sends its own: if that is wrong, it
+    // can be forged, not lost.
+    let on_purpose = |slot: &Slot| {
+        let by_design = |event: &Event| matches!(event.cause, Cause::Mode | Cause::ClientWins);
+        slot.values == [Value::Client] && slot.event.as_ref().is_some_and(by_design)
+    };
     if request.headers.values().any(on_purpose) {
         return;
     }
@@ -168,6 +172,9 @@ fn stripped<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
         return;
     }
     let lost = hop.lost.as_ref();
+    if lost.is_some_and(|event| event.cause == Cause::Conditional) && is_passed_elsewhere(hop, hops) {
+        return;
+    }
     faults.push(Fault {
         rule: Rule::Stripped,
         severity,
@@ -178,6 +185,19 @@ fn stripped<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
         related: lost.into_iter().flat_map(related).chain(listener(hop)).collect(),
         detail: Detail::Plain,
     });
+}
+
+/// Whether requests of other kinds take the same way to the same upstream with the certificate: the configuration then
+/// says itself for which ones it matters.
+fn is_passed_elsewhere(hop: &Hop, hops: &[Hop]) -> bool {
+    hops.iter().any(|other| {
+        other.listener == hop.listener
+            && other.upstream.is(&hop.upstream)
+            && other
+                .arrival(Client::Verified)
+                .request()
+                .is_some_and(|request| request.certificates().any(|(_, form, _)| form.shows_binding()))
+    })
 }
 
 /// How grave it is that a header has this form, if that is wrong.

@@ -33,6 +33,7 @@ macro_rules! front_ends {
 
 front_ends! {
     envoy::Envoy,
+    haproxy::Haproxy,
 }
 
 /// A product: how its configuration is told, read, and mended.

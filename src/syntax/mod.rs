@@ -3,5 +3,6 @@
 
 pub mod blank;
 pub mod directives;
+pub mod haproxy;
 pub mod json;
 pub mod yaml;
