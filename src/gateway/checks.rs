@@ -145,7 +145,7 @@ fn stripped<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &mut 
         faults.push(Fault {
             rule: Rule::Malformed,
             severity,
-            cause: Cause::Set,
+            cause: if matches!(form, Form::PemLines | Form::PemBase64) { Cause::Set } else { Cause::WrongForm },
             hop,
             header: Some((*name).to_owned()),
             place: event.map_or(hop.upstream.place, |event| event.place),
@@ -380,7 +380,7 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
         faults.push(Fault {
             rule: Rule::DpopBroken,
             severity: Severity::Medium,
-            cause: Cause::Set,
+            cause: Cause::Rewritten,
             hop,
             header: None,
             place: rewrite.place,

@@ -134,6 +134,10 @@ pub enum Cause {
     Consumed,
     /// A list of what is let through does not name it.
     NotListed,
+    /// The target of the request is rewritten.
+    Rewritten,
+    /// Set under a name that promises another form.
+    WrongForm,
 }
 
 /// What decided, and where.

@@ -34,6 +34,7 @@ macro_rules! front_ends {
 front_ends! {
     envoy::Envoy,
     haproxy::Haproxy,
+    nginx::Nginx,
 }
 
 /// A product: how its configuration is told, read, and mended.

@@ -142,9 +142,8 @@ pub(super) fn because(fault: &Fault<'_>) -> Vec<String> {
         (Rule::DpopBroken, Cause::NotListed) if fault.detail == Detail::Cors => {
             format!("the answer to browsers does not list {header}")
         }
-        (Rule::DpopBroken, Cause::Set) if matches!(fault.detail, Detail::Part(_)) => {
-            "no X-Forwarded header says what it was".to_owned()
-        }
+        (_, Cause::Rewritten) => "no X-Forwarded header says what it was".to_owned(),
+        (_, Cause::WrongForm) => format!("{header} is the name of another form"),
         (Rule::Logged, _) => "the log that writes it is active".to_owned(),
         (_, Cause::Untouched) if fault.rule == Rule::NotRequested => "nothing in the configuration asks".to_owned(),
         (_, Cause::Untouched) => format!("nothing on this way overwrites or clears {header}"),
