@@ -123,15 +123,25 @@ def ask(run, probe, client, number):
             connection = context.wrap_socket(connection, server_hostname=probe["host"])
         with connection:
             connection.sendall(request)
-            while chunk := connection.recv(65536):
+            # Gateways may linger before they close.
+            while not complete(answer) and (chunk := connection.recv(65536)):
                 answer += chunk
-                if len(answer) > 1 << 20:
-                    break
     except OSError:
         pass
     words = answer.split(b" ", 2)
     status = int(words[1]) if answer.startswith(b"HTTP/") and len(words) > 1 and words[1].isdigit() else None
     return status, sent
+
+
+def complete(answer):
+    """Whether an answer has come to its end, as far as its head tells."""
+    head, found, body = answer.partition(b"\r\n\r\n")
+    if not found:
+        return False
+    fields = dict(line.lower().partition(b":")[::2] for line in head.split(b"\r\n")[1:])
+    if b"content-length" in fields:
+        return len(body) >= int(fields[b"content-length"])
+    return b"chunked" in fields.get(b"transfer-encoding", b"") and body.endswith(b"0\r\n\r\n")
 
 
 def log_text(product, output):
