@@ -109,8 +109,11 @@ pub struct Location {
     pub layers: Vec<&'static str>,
     /// Path inside an archive.
     pub member: Option<Arc<str>>,
-    /// Git commit that brought it.
-    pub commit: Option<String>,
+    /// Git commit that first brought it.
+    pub commit: Option<Arc<str>>,
+    /// When that commit's author wrote it, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author_date: Option<String>,
     /// Lines, columns and offsets count in what was unpacked, not in the file at `path`.
     #[serde(skip)]
     pub packed: bool,

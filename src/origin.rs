@@ -79,9 +79,24 @@ impl Layers {
     }
 }
 
-/// What a unit of bytes is: a file, standard input, or a member of an archive.
+/// The commit that first brought something.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision {
+    /// Commits in the order in which they came.
+    pub order: u32,
+    /// Its name, in hexadecimal digits.
+    pub commit: Arc<str>,
+    /// When its author wrote it, seconds since 1970.
+    pub author_date: i64,
+}
+
+/// What a unit of bytes is: a file, standard input, an object in a git repository, or a member of an archive.
+///
+/// The order is that of reports: of several places the first names a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
+    /// The commit that first brought it, where git's history is scanned.
+    pub revision: Option<Revision>,
     /// The file's name in reports.
     pub path: Arc<str>,
     /// The path within the file, where that is an archive; archives in archives are joined with `!/`.
@@ -98,7 +113,7 @@ impl Origin {
 
     /// A file as it lies there.
     pub fn file(path: Arc<str>) -> Self {
-        Self { path, member: None, layers: Layers::default() }
+        Self { revision: None, path, member: None, layers: Layers::default() }
     }
 }
 

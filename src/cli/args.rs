@@ -33,6 +33,12 @@ pub(super) struct ScanArgs {
     /// Files and folders; `-` reads standard input
     #[arg(default_value = ".", value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
+    /// Scan what git is about to commit, as it stands in the index
+    #[arg(long, conflicts_with = "history")]
+    pub(super) staged: bool,
+    /// Scan all that git ever held, or what a range of commits brought (main..topic)
+    #[arg(long, value_name = "RANGE", num_args = 0..=1)]
+    pub(super) history: Option<Option<String>>,
     /// Only these audits; else all
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(super) audit: Vec<Audit>,

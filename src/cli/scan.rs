@@ -12,7 +12,7 @@ use super::{Failure, code, complain};
 use crate::policy::Policy;
 use crate::report::{self, Format, Report};
 use crate::rules::Catalogue;
-use crate::scan::{self, Audits, Job, Outcome, Progress};
+use crate::scan::{self, Audits, Job, Outcome, Progress, Source};
 use crate::secret::Secret;
 use crate::token::engine::Engine;
 
@@ -35,8 +35,10 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(&stop);
+    let (paths, source) = source(args);
     let job = Job {
-        paths: args.paths.clone(),
+        paths,
+        source,
         no_ignore: args.no_ignore,
         threads,
         audits: audits(&args.audit),
@@ -50,6 +52,7 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     if watch {
         clear_progress();
     }
+    let outcome = outcome.map_err(|error| Failure::message(error.to_string()))?;
     // With a fixed clock the report is to be the same every time.
     let elapsed_ms = args.now.is_none().then(|| started.elapsed().as_millis());
     let report = Report { outcome: &outcome, engine: &engine, policy: &policy, now, elapsed_ms };
@@ -66,6 +69,19 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     Ok(verdict(args, &outcome))
 }
 
+/// What is read, and where from.
+fn source(args: &ScanArgs) -> (Vec<PathBuf>, Source) {
+    match &args.history {
+        _ if args.staged => (args.paths.clone(), Source::Staged),
+        None => (args.paths.clone(), Source::Files),
+        // `--history .`: an option whose value may be left out takes the path for its value.
+        Some(Some(word)) if !word.contains("..") || Path::new(word).exists() => {
+            (vec![PathBuf::from(word)], Source::History(None))
+        }
+        Some(range) => (args.paths.clone(), Source::History(range.clone())),
+    }
+}
+
 /// Those that were named; all, if none was.
 fn audits(named: &[Audit]) -> Audits {
     if named.is_empty() {
@@ -78,7 +94,8 @@ fn verdict(args: &ScanArgs, outcome: &Outcome) -> u8 {
     if outcome.summary.partial {
         return code::INTERRUPTED;
     }
-    if outcome.summary.files == 0 {
+    // A commit that only takes files away has nothing to scan, and nothing to complain of.
+    if outcome.summary.files == 0 && !args.staged {
         complain("nothing was scanned");
         return code::NOTHING;
     }

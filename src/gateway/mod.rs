@@ -286,7 +286,8 @@ fn location(place: Place, files: &Files, safe: &dyn Fn(&str) -> String) -> Locat
         byte_end: u64::from(place.end),
         layers: origin.layers.iter().map(Layer::word).collect(),
         member: origin.member.as_deref().map(|member| -> Arc<str> { safe(member).into() }),
-        commit: None,
+        commit: origin.revision.as_ref().map(|revision| revision.commit.clone()),
+        author_date: None,
         packed: !origin.layers.is_empty(),
     }
 }

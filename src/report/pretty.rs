@@ -69,6 +69,15 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         place.line,
         place.column
     )?;
+    if let Some(commit) = &place.commit {
+        let date = place.author_date.as_deref().and_then(|date| date.split('T').next());
+        let short = commit.get(..12).unwrap_or(commit);
+        writeln!(
+            out,
+            "  {DIM}first committed in {short}{}{DIM:#}",
+            date.map(|d| format!(", {d}")).unwrap_or_default()
+        )?;
+    }
     wrapped(out, "  ", &finding.message)?;
     labelled(out, "why", &finding.because.join("; "))?;
     labelled(out, "fix", &finding.fix)?;

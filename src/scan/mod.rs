@@ -6,6 +6,7 @@
 
 mod company;
 mod configs;
+mod history;
 mod ledger;
 mod outcome;
 mod pipe;
@@ -28,6 +29,7 @@ use crate::gateway;
 use crate::origin::{Layers, Origin};
 use crate::policy::Policy;
 use crate::source::archive::{self, Contents, Format};
+use crate::source::git::{GitError, Repository};
 use crate::source::stream::{self, Buffer, PLACES, Part, PartEnd, PartPlace, Sink};
 use crate::source::walk::{self, File, Visitor};
 use crate::token::cache::Content;
@@ -44,8 +46,10 @@ const PART: u64 = 16 * 1024 * 1024;
 /// What to scan and how.
 #[derive(Debug)]
 pub struct Job<'a> {
-    /// Files and folders; `-` is standard input.
+    /// Files and folders, `-` is standard input; or the repositories, where git is asked.
     pub paths: Vec<PathBuf>,
+    /// What of them is read.
+    pub source: Source,
     /// Read what `.gitignore` leaves out, too.
     pub no_ignore: bool,
     /// How many threads.
@@ -60,6 +64,17 @@ pub struct Job<'a> {
     pub now: i64,
     /// Set from outside to end the scan early.
     pub stop: &'a AtomicBool,
+}
+
+/// What is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Files as they lie there.
+    Files,
+    /// What git is about to commit.
+    Staged,
+    /// What git ever held, or what a range of commits brought.
+    History(Option<String>),
 }
 
 /// Which audits are made.
@@ -86,10 +101,13 @@ pub struct Progress {
 }
 
 /// Runs a scan. `watch` is called a few times a second while it runs, if given.
-pub fn run(job: &Job<'_>, watch: Option<&(dyn Fn(&Progress) + Sync)>) -> Outcome {
+///
+/// # Errors
+/// Where git is to be asked and can't be.
+pub fn run(job: &Job<'_>, watch: Option<&(dyn Fn(&Progress) + Sync)>) -> Result<Outcome, GitError> {
     let shared = Shared::new(job);
     let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let read = std::thread::scope(|scope| {
         if let Some(watch) = watch {
             let (shared, done) = (&shared, &done);
             scope.spawn(move || {
@@ -103,17 +121,11 @@ pub fn run(job: &Job<'_>, watch: Option<&(dyn Fn(&Progress) + Sync)>) -> Outcome
                 }
             });
         }
-        for path in &job.paths {
-            if path.as_os_str() == "-" {
-                shared.stdin();
-            } else {
-                shared.path(path);
-            }
-        }
-        shared.big_files();
+        let read = shared.read();
         done.store(true, Ordering::Relaxed);
+        read
     });
-    shared.finish()
+    read.map(|()| shared.finish())
 }
 
 /// A file that is left for the end of the walk.
@@ -162,6 +174,22 @@ impl<'a> Shared<'a> {
     fn note(&self, origin: &Origin, status: Status, reason: impl Into<String>) {
         let row = Coverage { path: origin.path.clone(), member: origin.member.clone(), status, reason: reason.into() };
         self.coverage.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+    }
+
+    /// Reads whatever is to be read.
+    fn read(&self) -> Result<(), GitError> {
+        for path in &self.job.paths {
+            let several = self.job.paths.len() > 1;
+            let prefix = || if several { format!("{}/", walk::display(path)) } else { String::new() };
+            match &self.job.source {
+                Source::Files if path.as_os_str() == "-" => self.stdin(),
+                Source::Files => self.path(path),
+                Source::Staged => self.staged(&Repository::open(path)?, &prefix())?,
+                Source::History(range) => self.history(&Repository::open(path)?, range.as_deref(), &prefix())?,
+            }
+        }
+        self.big_files();
+        Ok(())
     }
 
     fn stdin(&self) {
@@ -278,7 +306,9 @@ impl<'a> Worker<'a> {
         let mut tally = Tally { shared: self.shared, origin, part: index, sample, sighted: false, seen: Vec::new() };
         self.scanner.enter(Nature::of(origin.name()));
         let audits = self.shared.job.audits;
-        let configuration = audits.gateway && part.start == 0 && part.end.is_none();
+        // What a gateway once did is no matter any more.
+        let current = !matches!(self.shared.job.source, Source::History(_));
+        let configuration = audits.gateway && current && part.start == 0 && part.end.is_none();
         let mut copy = Copy::new(origin, if configuration { self.buffer.peeked() } else { &[] }, reader, configuration);
         let (end, result) = if audits.token {
             stream::scan(&mut copy, part, &mut self.scanner, &mut self.buffer, &mut tally)
@@ -324,6 +354,16 @@ impl<'a> Worker<'a> {
 
     fn closed(&self, origin: &Origin, what: &str) {
         self.shared.note(origin, Status::Unparsed, format!("{what}: not unpacked, scanned as it lies"));
+    }
+
+    /// Scans an object of a git repository.
+    fn object(&mut self, origin: &Arc<Origin>, reader: &mut dyn Read) {
+        self.shared.progress.files.fetch_add(1, Ordering::Relaxed);
+        match self.whole(origin, reader) {
+            Came::Archive { examined: false } => _ = self.shared.progress.files.fetch_sub(1, Ordering::Relaxed),
+            Came::Plain(_, Err(error)) => self.shared.note(origin, Status::Truncated, error.to_string()),
+            _ => {}
+        }
     }
 
     fn big_archive(&mut self, file: &File) {
@@ -547,8 +587,17 @@ fn is_sample(path: &str) -> bool {
 /// Judges the first token in a text; gives the finding and where the token stands.
 pub fn verdict_on(engine: &Engine, policy: &Policy, text: &[u8], now: i64) -> Option<(Finding, (usize, usize))> {
     let stop = AtomicBool::new(false);
-    let job =
-        Job { paths: Vec::new(), no_ignore: false, threads: 1, audits: Audits::ALL, engine, policy, now, stop: &stop };
+    let job = Job {
+        paths: Vec::new(),
+        no_ignore: false,
+        threads: 1,
+        source: Source::Files,
+        audits: Audits::ALL,
+        engine,
+        policy,
+        now,
+        stop: &stop,
+    };
     let shared = Shared::new(&job);
     let name = Arc::new(Origin::file("-".into()));
     let mut worker = Worker::new(&shared);

@@ -15,7 +15,7 @@ use crate::source::stream::PartEnd;
 use crate::span::LineColumn;
 use crate::token::cache::Cache;
 use crate::token::engine::Engine;
-use crate::token::facts::Facts;
+use crate::token::facts::{Facts, Time};
 use crate::token::fault::Fault;
 use crate::token::file::Nature;
 use crate::token::judge::{Case, NoteCase, NoteVerdict, judge, note_severity, note_verdict, rfc3339, severity_of};
@@ -358,7 +358,8 @@ impl Outcome {
             byte_end: place.at.end(),
             layers: place.origin.layers.iter().chain(place.layers.iter()).map(Layer::word).collect(),
             member: member(place, engine),
-            commit: None,
+            commit: place.origin.revision.as_ref().map(|revision| revision.commit.clone()),
+            author_date: place.origin.revision.as_ref().and_then(|revision| rfc3339(Time::At(revision.author_date))),
             packed: !place.origin.layers.is_empty(),
         }
     }

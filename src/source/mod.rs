@@ -1,6 +1,7 @@
-//! Where bytes come from: the walk over paths, files in ranges, standard input.
+//! Where bytes come from: the walk over paths, files in ranges, standard input, git's objects.
 
 pub mod archive;
+pub mod git;
 mod lines;
 pub mod stream;
 pub mod walk;

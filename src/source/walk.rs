@@ -106,6 +106,27 @@ fn overrides(root: &Path, exclude: &[String]) -> Override {
     builder.build().unwrap_or_else(|_| Override::empty())
 }
 
+/// The globs of a policy, for paths that no walk meets.
+#[derive(Debug)]
+pub struct Excluded(Override);
+
+impl Excluded {
+    /// Of these globs.
+    pub fn new(exclude: &[String]) -> Self {
+        Self(overrides(Path::new(""), exclude))
+    }
+
+    /// Whether a path, or a folder that it lies in, is left out.
+    pub fn contains(&self, path: &str) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+        folders.into_iter().any(|folder| self.0.matched(folder, true).is_ignore())
+            || self.0.matched(path, false).is_ignore()
+    }
+}
+
 fn in_git_work_tree(path: &Path) -> bool {
     path.ancestors().any(|folder| folder.join(".git").exists())
 }
