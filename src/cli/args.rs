@@ -42,7 +42,8 @@ pub(super) struct ScanArgs {
     /// Only these audits; else all
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(super) audit: Vec<Audit>,
-    /// Report format, with a file to write it to: pretty, json, jsonl, sarif; may be given several times
+    /// Report format, with a file to write it to: pretty, json, jsonl, sarif, github, html, markdown; may be given
+    /// several times
     #[arg(long, value_name = "FMT[=FILE]", default_value = "pretty")]
     pub(super) format: Vec<String>,
     /// The lowest severity that makes the exit code 1
@@ -51,7 +52,7 @@ pub(super) struct ScanArgs {
     /// Exit with 0 whatever is found
     #[arg(long)]
     pub(super) exit_zero: bool,
-    /// The lowest severity that the pretty report lists
+    /// The lowest severity that the pretty, github and markdown reports list
     #[arg(long, value_name = "SEVERITY", value_parser = severity, default_value = "low")]
     pub(super) show: Severity,
     /// The time to judge by, for reproducible audits

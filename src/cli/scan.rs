@@ -136,7 +136,9 @@ fn format(text: &str) -> Result<(Format, Option<PathBuf>), Failure> {
     };
     match Format::ALL.into_iter().find(|(known, _)| *known == word) {
         Some((_, format)) => Ok((format, file)),
-        None => Err(Failure::message(format!("--format {word}: one of pretty, json, jsonl, sarif"))),
+        None => {
+            Err(Failure::message(format!("--format {word}: one of pretty, json, jsonl, sarif, github, html, markdown")))
+        }
     }
 }
 

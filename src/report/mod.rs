@@ -1,7 +1,10 @@
 //! Reports: one file a format. A report gets the outcome of a scan and a writer; what it prints has been made safe
 //! before it gets here.
 
+pub mod github;
+pub mod html;
 pub mod json;
+pub mod markdown;
 pub mod pretty;
 pub mod sarif;
 
@@ -49,12 +52,25 @@ pub enum Format {
     Jsonl,
     /// SARIF 2.1.0.
     Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// A page for a browser.
+    Html,
+    /// Markdown.
+    Markdown,
 }
 
 impl Format {
     /// All formats with their words.
-    pub const ALL: [(&'static str, Self); 4] =
-        [("pretty", Self::Pretty), ("json", Self::Json), ("jsonl", Self::Jsonl), ("sarif", Self::Sarif)];
+    pub const ALL: [(&'static str, Self); 7] = [
+        ("pretty", Self::Pretty),
+        ("json", Self::Json),
+        ("jsonl", Self::Jsonl),
+        ("sarif", Self::Sarif),
+        ("github", Self::Github),
+        ("html", Self::Html),
+        ("markdown", Self::Markdown),
+    ];
 }
 
 /// Writes a report.
@@ -67,6 +83,9 @@ pub fn write(format: Format, report: &Report<'_>, show: Severity, out: &mut dyn 
         Format::Json => json::write(report, out),
         Format::Jsonl => json::write_lines(report, out),
         Format::Sarif => sarif::write(report, out),
+        Format::Github => github::write(report, show, out),
+        Format::Html => html::write(report, out),
+        Format::Markdown => markdown::write(report, show, out),
     }
 }
 
