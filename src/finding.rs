@@ -247,6 +247,27 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What it is about, wherever it stands: the same text for the same token, key, or way through a gateway.
+    pub fn identity(&self) -> String {
+        match (self.fingerprint(), &self.hop) {
+            (Some(fingerprint), _) => fingerprint.to_owned(),
+            (None, Some(hop)) => {
+                let header = hop.header.as_deref().unwrap_or_default();
+                let reason = self.reason.unwrap_or_default();
+                [&*self.rule, reason, hop.gateway, &hop.listener, &hop.route, &hop.upstream, header].join("\0")
+            }
+            (None, None) => self.rule.clone(),
+        }
+    }
+
+    /// The path that it stands at; in an archive with the path within after `!/`.
+    pub fn path(&self) -> String {
+        match &self.location.member {
+            Some(member) => format!("{}!/{member}", self.location.path),
+            None => self.location.path.to_string(),
+        }
+    }
+
     /// The fingerprint of what was found.
     pub fn fingerprint(&self) -> Option<&str> {
         let token = self.token.as_ref().map(|token| &token.fingerprint);

@@ -3,6 +3,7 @@
 //! Data flows one way: sources give bytes, audits turn bytes into facts, the judge turns facts into findings, reports
 //! print findings. See ARCHITECTURE.md for the rooms and the floors they stand on.
 
+pub mod baseline;
 pub mod cli;
 pub mod finding;
 pub mod gateway;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["span", "secret", "finding", "origin"],
     &["syntax"],
-    &["rules", "policy"],
+    &["rules", "policy", "baseline"],
     &["token", "gateway"],
     &["source"],
     &["scan"],

@@ -24,6 +24,17 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// List the rules, or check rule files against their own samples
     Rules(RulesArgs),
+    /// Accept today's findings: writes a baseline that scans take into account
+    Baseline(BaselineArgs),
+    /// Write a pre-commit hook, a workflow and a configuration, where there is none
+    Init(InitArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -61,9 +72,13 @@ pub(super) struct ScanArgs {
     /// Configuration file (else keybound.toml or .github/keybound.toml, from the scanned folder upwards)
     #[arg(long, value_name = "FILE", conflicts_with = "no_config")]
     pub(super) config: Option<PathBuf>,
-    /// Read no configuration file
+    /// Take nothing from what is scanned that could weaken the scan: no configuration file, no baseline but one that
+    /// is named, no .keyboundignore, no `keybound: ignore` comments
     #[arg(long)]
     pub(super) no_config: bool,
+    /// Accepted findings (else .keybound-baseline.json in the scanned folder)
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Option<PathBuf>,
     /// Folder with further token families (*.yaml)
     #[arg(long, value_name = "DIR")]
     pub(super) rules: Vec<PathBuf>,
@@ -79,6 +94,38 @@ pub(super) struct ScanArgs {
     /// When to colour the output
     #[arg(long, value_enum, default_value_t = When::Auto)]
     pub(super) color: When,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct BaselineArgs {
+    /// Files and folders
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Why these findings are accepted
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(super) reason: String,
+    /// The last day on which they are: 2027-01-31, 90d, or never
+    #[arg(long, value_name = "WHEN", default_value = "90d")]
+    pub(super) expires: String,
+    /// The baseline (default: .keybound-baseline.json in the scanned folder); one that is there is renewed
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// The time to judge by
+    #[arg(long, value_name = "RFC3339")]
+    pub(super) now: Option<jiff::Timestamp>,
+    /// Configuration file (else keybound.toml or .github/keybound.toml, from the scanned folder upwards)
+    #[arg(long, value_name = "FILE", conflicts_with = "no_config")]
+    pub(super) config: Option<PathBuf>,
+    /// Read no configuration, no .keyboundignore and no `keybound: ignore` comments
+    #[arg(long)]
+    pub(super) no_config: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct InitArgs {
+    /// The top folder of the repository
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(super) path: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -2,7 +2,9 @@
 //! nothing that was typed or read is echoed without being redacted.
 
 mod args;
+mod baseline;
 mod explain;
+mod init;
 mod inspect;
 mod known;
 mod rules;
@@ -11,7 +13,7 @@ mod scan;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::rules::Catalogue;
 use crate::token::engine::Engine;
@@ -67,6 +69,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         args::Command::Inspect(inspect) => inspect::run(&inspect),
         args::Command::Explain(explain) => explain::run(&explain),
         args::Command::Rules(rules) => rules::run(&rules),
+        args::Command::Baseline(baseline) => baseline::run(&baseline),
+        args::Command::Init(init) => init::run(&init),
+        args::Command::Completions { shell } => completions(shell),
+        args::Command::Man => man(),
     };
     match result {
         Ok(code) => code,
@@ -76,6 +82,29 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             code::ERROR
         }
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut args::Args::command(), "keybound", &mut text);
+    io::stdout().write_all(&text)?;
+    Ok(code::CLEAN)
+}
+
+/// One page: the command with all its subcommands.
+fn man() -> Result<u8, Failure> {
+    let mut text = Vec::new();
+    let command = args::Args::command();
+    clap_mangen::Man::new(command.clone()).render(&mut text)?;
+    for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
+        let name = format!("keybound {}", subcommand.get_name());
+        let page = clap_mangen::Man::new(subcommand.clone().bin_name(name.clone()));
+        writeln!(text, ".SH \"{}\"", name.to_uppercase())?;
+        page.render_description_section(&mut text)?;
+        page.render_options_section(&mut text)?;
+    }
+    io::stdout().write_all(&text)?;
+    Ok(code::CLEAN)
 }
 
 /// Prints clap's own message; what it quotes of the arguments may hold a token.

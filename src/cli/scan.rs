@@ -9,11 +9,13 @@ use std::time::Instant;
 
 use super::args::{Audit, ScanArgs};
 use super::{Failure, code, complain};
+use crate::baseline::{self, Baseline};
 use crate::policy::Policy;
 use crate::report::{self, Format, Report};
 use crate::rules::Catalogue;
-use crate::scan::{self, Audits, Job, Outcome, Progress, Source};
+use crate::scan::{self, Accept, Audits, Job, Outcome, Progress, Source};
 use crate::secret::Secret;
+use crate::source::walk::display;
 use crate::token::engine::Engine;
 
 pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
@@ -30,20 +32,30 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
         }
     }
     let engine = engine(&args.rules, args.weak_secrets.as_deref())?;
-    let policy = policy(args, &engine.catalogue)?;
+    let config = Configuration { paths: &args.paths, file: args.config.as_deref(), none: args.no_config };
+    let policy = config.policy(&engine.catalogue)?;
+    let baseline = config.baseline(args.baseline.as_deref())?;
     let now = args.now.unwrap_or_else(jiff::Timestamp::now).as_second();
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(&stop);
     let (paths, source) = source(args);
+    let accept = Accept {
+        baseline: baseline.as_ref().map(|(baseline, _)| baseline),
+        baseline_path: baseline.as_ref().map_or("", |(_, path)| path),
+        whole: source == Source::Files && args.baseline.is_none() && paths.len() == 1,
+        comments: !args.no_config,
+    };
     let job = Job {
         paths,
         source,
         no_ignore: args.no_ignore,
+        ignore_file: !args.no_config,
         threads,
         audits: audits(&args.audit),
         engine: &engine,
         policy: &policy,
+        accept,
         now,
         stop: &stop,
     };
@@ -197,16 +209,49 @@ pub(super) fn rule_files(path: &Path) -> Result<Vec<(String, String)>, Failure> 
         .collect()
 }
 
-fn policy(args: &ScanArgs, catalogue: &Catalogue) -> Result<Policy, Failure> {
-    let path = match &args.config {
-        Some(path) => Some(path.clone()),
-        None if args.no_config => None,
-        None => args.paths.iter().find(|path| path.as_os_str() != "-").and_then(|path| find_config(path)),
-    };
-    let Some(path) = path else { return Ok(Policy::default()) };
-    let text = fs::read_to_string(&path).map_err(|e| Failure::message(format!("{}: {e}", path.display())))?;
-    let is_rule = |slug: &str| catalogue.page(slug).is_some();
-    Policy::from_toml(&text, is_rule).map_err(|error| Failure::message(format!("{}:{error}", path.display())))
+/// Where the configuration is to be found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Configuration<'a> {
+    /// What is scanned.
+    pub(super) paths: &'a [PathBuf],
+    /// The file that was named.
+    pub(super) file: Option<&'a Path>,
+    /// None is to be looked for.
+    pub(super) none: bool,
+}
+
+impl Configuration<'_> {
+    /// The first path that is no pipe.
+    fn root(&self) -> Option<&Path> {
+        self.paths.iter().map(PathBuf::as_path).find(|path| path.as_os_str() != "-")
+    }
+
+    /// The policy.
+    pub(super) fn policy(&self, catalogue: &Catalogue) -> Result<Policy, Failure> {
+        let path = match self.file {
+            Some(path) => Some(path.to_owned()),
+            None if self.none => None,
+            None => self.root().and_then(find_config),
+        };
+        let Some(path) = path else { return Ok(Policy::default()) };
+        let text = fs::read_to_string(&path).map_err(|e| Failure::message(format!("{}: {e}", path.display())))?;
+        let is_rule = |slug: &str| catalogue.page(slug).is_some();
+        Policy::from_toml(&text, is_rule).map_err(|error| Failure::message(format!("{}:{error}", path.display())))
+    }
+
+    /// The baseline that was named, or that of the scanned folder; with its path.
+    fn baseline(&self, named: Option<&Path>) -> Result<Option<(Baseline, String)>, Failure> {
+        let path = match (named, self.root()) {
+            (Some(path), _) => path.to_owned(),
+            (None, Some(root)) if !self.none && root.is_dir() => root.join(baseline::FILE),
+            _ => return Ok(None),
+        };
+        match super::baseline::read(&path)? {
+            Some(baseline) => Ok(Some((baseline, display(&path).to_string()))),
+            None if named.is_some() => Err(Failure::message(format!("{}: no such file", path.display()))),
+            None => Ok(None),
+        }
+    }
 }
 
 /// The nearest configuration file, from the scan root up to the root of its repository.
@@ -221,12 +266,12 @@ fn find_config(root: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-fn default_threads() -> usize {
+pub(super) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The first Ctrl-C ends the scan and reports what was seen; the second ends the program.
-fn stop_on_signal(stop: &Arc<AtomicBool>) {
+pub(super) fn stop_on_signal(stop: &Arc<AtomicBool>) {
     let stop = stop.clone();
     // Without a handler Ctrl-C ends the program at once, which is no reason not to scan.
     let _ = ctrlc::set_handler(move || {

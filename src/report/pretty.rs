@@ -209,7 +209,10 @@ fn summary(report: &Report<'_>, shown: usize, hidden: usize, show: Severity, out
             show.word()
         ));
     }
-    let published = outcome.suppressed(report.engine).count();
+    if outcome.accepted() > 0 {
+        notes.push(format!("{} accepted by baseline or comment", plural(outcome.accepted() as u64, "finding")));
+    }
+    let published = outcome.suppressed(report.engine).count() - outcome.accepted();
     if published > 0 {
         notes.push(format!("{} passed over", plural(published as u64, "published example token")));
     }

@@ -283,11 +283,8 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
 /// What makes an alert the same one when lines move: the token, or the way through the gateway, not its line.
 fn fingerprints(finding: &Finding) -> Value {
     match (finding.fingerprint(), &finding.hop) {
-        (None, Some(hop)) => {
-            let place = [&*finding.location.path, finding.location.member.as_deref().unwrap_or_default()];
-            let way = [&*hop.listener, &*hop.route, &*hop.upstream, hop.header.as_deref().unwrap_or_default()];
-            let what = [finding.rule.as_str(), finding.reason.unwrap_or_default(), hop.gateway];
-            let whole = [&what[..], &place[..], &way[..]].concat().join("\0");
+        (None, Some(_)) => {
+            let whole = format!("{}\0{}", finding.identity(), finding.path());
             json!({"keyboundHop/v1": Fingerprint::of_text(&whole).hex()})
         }
         (fingerprint, _) => json!({"keyboundToken/v1": fingerprint.unwrap_or_default()}),

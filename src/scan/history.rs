@@ -9,7 +9,7 @@ use super::{Shared, Worker};
 use crate::finding::Status;
 use crate::origin::{Origin, Revision};
 use crate::source::git::{GitError, History, Kind, Next, Object, Objects, Oid, Repository};
-use crate::source::walk::Excluded;
+use crate::source::left_out::LeftOut;
 
 /// Objects up to this size are read before they are scanned, so that several threads can.
 const SMALL: u64 = 4 * 1024 * 1024;
@@ -24,7 +24,7 @@ type Named = (Arc<Origin>, Vec<u8>);
 impl Shared<'_> {
     /// Scans what is about to be committed.
     pub(super) fn staged(&self, repository: &Repository, prefix: &str) -> Result<(), GitError> {
-        let excluded = Excluded::new(&self.job.policy.exclude);
+        let excluded = self.left_out_of(repository);
         let staged: Vec<_> =
             repository.staged()?.into_iter().filter(|staged| !excluded.contains(&staged.path)).collect();
         if staged.is_empty() {
@@ -63,7 +63,7 @@ impl Shared<'_> {
                 oids
             }
         };
-        let excluded = Excluded::new(&self.job.policy.exclude);
+        let excluded = self.left_out_of(repository);
         let commits: std::collections::HashMap<Oid, u32> =
             history.commits.iter().enumerate().map(|(order, commit)| (commit.oid, order as u32)).collect();
         let mut origin = |object: &Object<'_>| {
@@ -77,6 +77,10 @@ impl Shared<'_> {
         let (names, reader) = repository.read()?;
         self.objects(names, &objects, reader, prefix, &mut origin);
         Ok(())
+    }
+
+    fn left_out_of(&self, repository: &Repository) -> LeftOut {
+        LeftOut::new(&repository.top(), &self.job.policy.exclude, self.job.ignore_file)
     }
 
     /// Reads objects and scans them: `origin` says what each is, or that it is none to scan.
@@ -163,7 +167,7 @@ impl Shared<'_> {
 }
 
 /// What a blob is called: its path, and the commit that first brought it.
-fn blob(object: &Object<'_>, history: &History, prefix: &str, excluded: &Excluded) -> Option<Origin> {
+fn blob(object: &Object<'_>, history: &History, prefix: &str, excluded: &LeftOut) -> Option<Origin> {
     let Some(brought) = history.brought(&object.oid) else {
         // No commit leads to it: it was thrown away, and is still here.
         return Some(Origin::file(format!("{prefix}unreachable blob {}", short(&object.oid)).into()));

@@ -10,6 +10,7 @@ use crate::secret::Fingerprint;
 use crate::source::stream::{PLACES, PartEnd, PartPlace};
 use crate::token::cache::Content;
 use crate::token::carrier::Carrier;
+use crate::token::directive::Directive;
 use crate::token::facts::Facts;
 use crate::token::fault::{Fault, Faults};
 use crate::token::keys::Certificate;
@@ -66,6 +67,15 @@ pub(super) struct Note {
     pub(super) sample: bool,
 }
 
+/// A comment that accepts findings, and where it stands.
+#[derive(Debug)]
+pub(super) struct Marked {
+    /// What it says.
+    pub(super) directive: Directive,
+    /// Where.
+    pub(super) place: Place,
+}
+
 /// Everything known of a token.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -105,6 +115,7 @@ pub(super) struct Ledger {
     certificates: Mutex<Certificates>,
     signers: Mutex<Signers>,
     notes: Mutex<Vec<Note>>,
+    marked: Mutex<Vec<Marked>>,
 }
 
 /// What a ledger holds in the end.
@@ -120,6 +131,8 @@ pub(super) struct Closed {
     pub(super) signers: Signers,
     /// All notes, by place.
     pub(super) notes: Vec<Note>,
+    /// Comments that accept findings, by place.
+    pub(super) marked: Vec<Marked>,
 }
 
 impl Default for Ledger {
@@ -130,6 +143,7 @@ impl Default for Ledger {
             certificates: Mutex::default(),
             signers: Mutex::default(),
             notes: Mutex::default(),
+            marked: Mutex::default(),
         }
     }
 }
@@ -190,6 +204,11 @@ impl Ledger {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
     }
 
+    /// Keeps a comment that accepts findings.
+    pub(super) fn mark(&self, marked: Marked) {
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner).push(marked);
+    }
+
     /// Notes how the parts of a file ended, in order; needed for the lines of what stands in them.
     pub(super) fn file_in_parts(&self, path: &Arc<str>, ends: Vec<PartEnd>) {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), ends);
@@ -203,12 +222,15 @@ impl Ledger {
         }
         let mut notes = self.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         notes.sort_by(|a, b| a.order().cmp(&b.order()));
+        let mut marked = self.marked.into_inner().unwrap_or_else(PoisonError::into_inner);
+        marked.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
         Closed {
             entries,
             parts: self.parts.into_inner().unwrap_or_else(PoisonError::into_inner),
             certificates: self.certificates.into_inner().unwrap_or_else(PoisonError::into_inner),
             signers: self.signers.into_inner().unwrap_or_else(PoisonError::into_inner),
             notes,
+            marked,
         }
     }
 }
@@ -259,6 +281,14 @@ impl Entries {
         self.chunks.iter().enumerate().flat_map(|(chunk, entries)| {
             entries.iter().enumerate().map(move |(at, entry)| ((chunk as u32, at as u32), entry))
         })
+    }
+
+    /// Takes places away from one.
+    pub(super) fn retain_places(&mut self, (chunk, at): At, keep: impl FnMut(&Place) -> bool) {
+        let entry = &mut self.chunks[chunk as usize][at as usize];
+        let before = entry.places.len();
+        entry.places.retain(keep);
+        entry.occurrences = entry.occurrences.saturating_sub((before - entry.places.len()) as u64);
     }
 
     /// The one that lies there.

@@ -4,6 +4,7 @@
 //! walk is over, big archives are shared out whole. Whatever the threads do, the outcome is the same: entries are
 //! merged by rules that don't depend on order, and everything is sorted before it is reported.
 
+mod accepted;
 mod company;
 mod configs;
 mod history;
@@ -19,8 +20,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use accepted::Accept;
 use configs::{Configs, Copy};
-use ledger::{Ledger, Note, Place, Seen};
+use ledger::{Ledger, Marked, Note, Place, Seen};
 pub use outcome::{Outcome, Summary};
 use pipe::Pipe;
 
@@ -30,6 +32,7 @@ use crate::origin::{Layers, Origin};
 use crate::policy::Policy;
 use crate::source::archive::{self, Contents, Format};
 use crate::source::git::{GitError, Repository};
+use crate::source::left_out::LeftOut;
 use crate::source::stream::{self, Buffer, PLACES, Part, PartEnd, PartPlace, Sink};
 use crate::source::walk::{self, File, Visitor};
 use crate::token::cache::Content;
@@ -38,7 +41,7 @@ use crate::token::engine::Engine;
 use crate::token::fault::Fault;
 use crate::token::file::Nature;
 use crate::token::redact::redact;
-use crate::token::scanner::{FoundSecret, Remark, Scanner, Sighting};
+use crate::token::scanner::{FoundDirective, FoundSecret, Remark, Scanner, Sighting};
 
 /// Files longer than this are cut into parts.
 const PART: u64 = 16 * 1024 * 1024;
@@ -52,6 +55,8 @@ pub struct Job<'a> {
     pub source: Source,
     /// Read what `.gitignore` leaves out, too.
     pub no_ignore: bool,
+    /// Leave out what a `.keyboundignore` names.
+    pub ignore_file: bool,
     /// How many threads.
     pub threads: usize,
     /// Which audits to make.
@@ -60,6 +65,8 @@ pub struct Job<'a> {
     pub engine: &'a Engine,
     /// What to go by.
     pub policy: &'a Policy,
+    /// What somebody has accepted.
+    pub accept: Accept<'a>,
     /// The clock: seconds since 1970.
     pub now: i64,
     /// Set from outside to end the scan early.
@@ -204,14 +211,25 @@ impl<'a> Shared<'a> {
     }
 
     fn path(&self, path: &Path) {
+        let left_out = Arc::new(LeftOut::new(path, &self.job.policy.exclude, self.job.ignore_file));
         let options = walk::Options {
             no_ignore: self.job.no_ignore,
-            exclude: self.job.policy.exclude.clone(),
+            left_out: left_out.clone(),
             threads: self.job.threads,
             several_roots: self.job.paths.len() > 1,
         };
         let ignored = walk::walk(path, &options, &|| Box::new(Worker::new(self)));
         self.ignored.fetch_add(ignored, Ordering::Relaxed);
+        let prefix = if options.several_roots { format!("{}/", walk::display(path)) } else { String::new() };
+        drop(options);
+        self.left_out(left_out, &prefix);
+    }
+
+    /// Says what was left out.
+    fn left_out(&self, left_out: Arc<LeftOut>, prefix: &str) {
+        if let Some(left_out) = Arc::into_inner(left_out) {
+            self.coverage.lock().unwrap_or_else(PoisonError::into_inner).extend(left_out.notes(prefix));
+        }
     }
 
     /// The parts of all big files, dealt out to all threads; archives first, since they take longest and can't be cut.
@@ -525,6 +543,17 @@ impl Sink for Tally<'_> {
         });
     }
 
+    fn directive(&mut self, found: FoundDirective, place: PartPlace) {
+        let place = Place {
+            origin: self.origin.clone(),
+            layers: Layers::default(),
+            part: self.part,
+            at: place,
+            carrier: Carrier::Bare,
+        };
+        self.shared.ledger.mark(Marked { directive: found.directive, place });
+    }
+
     fn remark(&mut self, remark: &Remark, place: PartPlace) {
         self.note(remark.fault, None, place);
     }
@@ -590,11 +619,13 @@ pub fn verdict_on(engine: &Engine, policy: &Policy, text: &[u8], now: i64) -> Op
     let job = Job {
         paths: Vec::new(),
         no_ignore: false,
+        ignore_file: false,
         threads: 1,
         source: Source::Files,
         audits: Audits::ALL,
         engine,
         policy,
+        accept: Accept::NOTHING,
         now,
         stop: &stop,
     };

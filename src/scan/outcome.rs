@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::Job;
+use super::accepted::Accepted;
 use super::company::{Company, Tie};
-use super::ledger::{At, Closed, Entries, Entry, Note, Place};
+use super::ledger::{At, Closed, Entries, Entry, Marked, Note, Place};
 use crate::finding::{Confidence, Coverage, Finding, KeyRecord, Location, Related, Severity, Suppressed, TokenRecord};
-use crate::origin::Layer;
+use crate::origin::{Layer, Origin};
 use crate::policy::Policy;
 use crate::rules::{Catalogue, Role};
 use crate::secret::Fingerprint;
@@ -50,6 +51,16 @@ enum Item {
     Audited(usize),
 }
 
+/// A place as it is told.
+struct Told {
+    origin: Arc<Origin>,
+    /// As reports have it.
+    path: String,
+    line: u64,
+    /// Offset of its first byte.
+    start: u64,
+}
+
 /// The outcome of a scan.
 #[derive(Debug)]
 pub struct Outcome {
@@ -63,6 +74,8 @@ pub struct Outcome {
     /// Severities of the findings, worst first, with what each comes from.
     order: Vec<(Severity, Item)>,
     published: Vec<At>,
+    /// What somebody has accepted, by place.
+    accepted: Vec<Suppressed>,
     now: i64,
     /// What was not plainly examined.
     pub coverage: Vec<Coverage>,
@@ -78,7 +91,7 @@ impl Outcome {
         coverage: Vec<Coverage>,
         summary: Summary,
     ) -> Self {
-        let Closed { entries, parts, certificates, signers, notes } = ledger;
+        let Closed { entries, parts, certificates, signers, notes, marked } = ledger;
         let role = |facts: &Facts| job.engine.catalogue.families[usize::from(facts.family)].role;
         let id_token_issuers = entries
             .iter()
@@ -95,6 +108,7 @@ impl Outcome {
             audited,
             order: Vec::new(),
             published: Vec::new(),
+            accepted: Vec::new(),
             now: job.now,
             coverage,
             summary,
@@ -134,7 +148,113 @@ impl Outcome {
         });
         published.sort_unstable_by(|i, k| place(*i).cmp(&place(*k)));
         (outcome.order, outcome.published) = (order, published);
+        let line = |marked: &Marked| outcome.lines(&marked.place).0.line;
+        let accepted = Accepted::new(job.accept, marked, job.now, line);
+        if !accepted.is_nothing() {
+            outcome.accept(accepted, job);
+        }
         outcome
+    }
+
+    /// Takes out what somebody has accepted: findings of which every place is accepted, and of others those places.
+    fn accept(&mut self, mut accepted: Accepted<'_>, job: &Job<'_>) {
+        let (engine, policy) = (job.engine, job.policy);
+        let mut order = Vec::with_capacity(self.order.len());
+        let mut rows = Vec::new();
+        for (severity, item) in std::mem::take(&mut self.order) {
+            let places = self.places(item, engine);
+            let known = places.iter().any(|place| accepted.may_know(&place.origin, &place.path));
+            let Some(finding) = known.then(|| self.of_item(severity, item, engine, policy)).flatten() else {
+                order.push((severity, item));
+                continue;
+            };
+            let identity = finding.identity();
+            let mut why = None;
+            let mut kept = HashSet::new();
+            for Told { origin, path, line, start } in places {
+                match accepted.reason(&origin, &path, line, &finding.rule, &identity) {
+                    Some(reason) => _ = why.get_or_insert(reason),
+                    None => _ = kept.insert((origin, start)),
+                }
+            }
+            if kept.is_empty() {
+                rows.push(Suppressed {
+                    path: finding.location.path.clone(),
+                    member: finding.location.member.clone(),
+                    line: finding.location.line,
+                    column: finding.location.column,
+                    occurrences: finding.occurrences,
+                    fingerprint: finding.fingerprint().unwrap_or_default().to_owned(),
+                    family: finding.family.unwrap_or(finding.rule),
+                    reason: redact(engine, &why.unwrap_or_default()),
+                });
+                continue;
+            }
+            if let Item::Entry(at) = item {
+                self.entries.retain_places(at, |place| kept.contains(&(place.origin.clone(), place.at.start)));
+            }
+            order.push((severity, item));
+        }
+        rows.sort();
+        (self.order, self.accepted) = (order, rows);
+        let notes = accepted.notes(&engine.catalogue, super::is_sample);
+        self.coverage.extend(notes.into_iter().map(|row| Coverage {
+            path: redact(engine, &row.path).into(),
+            member: row.member.as_deref().map(|member| redact(engine, member).into()),
+            reason: redact(engine, &row.reason),
+            ..row
+        }));
+        self.coverage.sort();
+    }
+
+    fn of_item(&self, severity: Severity, item: Item, engine: &Engine, policy: &Policy) -> Option<Finding> {
+        match item {
+            Item::Entry(at) => self.finding(at, self.entries.get(at), engine, policy),
+            Item::Note(number) => Some(self.of_note(&self.notes[number], severity, engine)),
+            Item::Audited(number) => Some(self.audited[number].clone()),
+        }
+    }
+
+    /// The places of an item, as they are told.
+    fn places(&self, item: Item, engine: &Engine) -> Vec<Told> {
+        match item {
+            Item::Entry(at) => self.entries.get(at).places.iter().map(|place| self.told(place, engine)).collect(),
+            Item::Note(number) => vec![self.told(&self.notes[number].place, engine)],
+            Item::Audited(number) => {
+                let found = &self.audited[number];
+                let place = &found.location;
+                let origin = Origin { member: place.member.clone(), ..Origin::file(place.path.clone()) };
+                let (line, start) = (place.line, place.byte_start);
+                vec![Told { origin: Arc::new(origin), path: found.path(), line, start }]
+            }
+        }
+    }
+
+    fn told(&self, place: &Place, engine: &Engine) -> Told {
+        let path = redact(engine, &place.origin.path);
+        let path = match member(place, engine) {
+            Some(member) => format!("{path}!/{member}"),
+            None => path,
+        };
+        Told { origin: place.origin.clone(), path, line: self.lines(place).0.line, start: place.at.start }
+    }
+
+    /// What a baseline would have to accept for all findings from `least` on to go: path, rule, and what was found.
+    pub fn to_accept(&self, engine: &Engine, policy: &Policy, least: Severity) -> Vec<(String, String, String)> {
+        let mut all = Vec::new();
+        for (severity, item) in self.order.iter().filter(|(severity, _)| *severity >= least) {
+            let Some(finding) = self.of_item(*severity, *item, engine, policy) else { continue };
+            let places = self.places(*item, engine).into_iter();
+            all.extend(places.map(|place| (place.path, finding.rule.clone(), finding.identity())));
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// How many findings somebody has accepted.
+    pub fn accepted(&self) -> usize {
+        self.accepted.len()
     }
 
     /// How many findings there are.
@@ -164,11 +284,7 @@ impl Outcome {
 
     /// The findings, worst first, then by place. Each is made when it is asked for.
     pub fn findings<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
-        self.order.iter().filter_map(move |(severity, item)| match item {
-            Item::Entry(index) => self.finding(*index, self.entries.get(*index), engine, policy),
-            Item::Note(number) => Some(self.of_note(&self.notes[*number], *severity, engine)),
-            Item::Audited(number) => Some(self.audited[*number].clone()),
-        })
+        self.order.iter().filter_map(move |(severity, item)| self.of_item(*severity, *item, engine, policy))
     }
 
     /// The findings and, judged like them, the tokens that everybody knows.
@@ -178,7 +294,7 @@ impl Outcome {
 
     /// Tokens that were recognised and are no findings, by place.
     pub fn suppressed<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = Suppressed> + 'a {
-        self.published.iter().filter_map(move |index| {
+        let published = self.published.iter().filter_map(move |index| {
             let entry = self.entries.get(*index);
             let place = entry.places.first()?;
             let (LineColumn { line, column }, _) = self.lines(place);
@@ -192,7 +308,8 @@ impl Outcome {
                 family: engine.catalogue.families[usize::from(entry.facts.family)].slug.clone(),
                 reason: format!("published example: {}", entry.published.unwrap_or_default()),
             })
-        })
+        });
+        published.chain(self.accepted.iter().cloned())
     }
 
     fn case<'a>(&self, index: At, entry: &'a Entry, company: &'a [String]) -> Case<'a> {

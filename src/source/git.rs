@@ -130,6 +130,11 @@ impl Repository {
         Ok(repository)
     }
 
+    /// The folder of its work tree; that it was opened at, where it has none.
+    pub fn top(&self) -> PathBuf {
+        self.line(&["rev-parse", "--show-toplevel"]).map_or_else(|_| self.folder.clone(), PathBuf::from)
+    }
+
     /// Whether its history was cut off when it was cloned.
     pub fn is_shallow(&self) -> bool {
         self.line(&["rev-parse", "--is-shallow-repository"]).is_ok_and(|answer| answer == "true")

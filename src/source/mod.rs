@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod git;
+pub mod left_out;
 mod lines;
 pub mod stream;
 pub mod walk;

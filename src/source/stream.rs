@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 use super::lines;
 use crate::span::LineColumn;
-use crate::token::scanner::{BEHIND, FoundSecret, MAX_TOKEN, Remark, Scanner, Sighting, Window};
+use crate::token::scanner::{BEHIND, FoundDirective, FoundSecret, MAX_TOKEN, Remark, Scanner, Sighting, Window};
 
 /// How much is read at a time: small enough to stay in the processor's cache between the passes over it.
 const CHUNK: usize = 256 * 1024;
@@ -162,6 +162,8 @@ pub trait Sink {
     fn sighting(&mut self, sighting: &Sighting, place: &mut dyn FnMut() -> PartPlace);
     /// A value was seen that tokens may be signed with; `place` is called only if it is kept.
     fn secret(&mut self, _secret: FoundSecret, _place: &mut dyn FnMut() -> PartPlace) {}
+    /// A comment was seen that accepts findings.
+    fn directive(&mut self, _directive: FoundDirective, _place: PartPlace) {}
     /// There is something to say about a place.
     fn remark(&mut self, remark: &Remark, place: PartPlace);
     /// The scanner's tokens are about to be forgotten: take them.
@@ -301,6 +303,10 @@ impl State {
         scanner.sightings = sightings;
         for remark in scanner.remarks.drain(..) {
             sink.remark(&remark, self.place(bytes, remark.start, remark.end));
+        }
+        for found in scanner.directives.drain(..) {
+            let place = self.place(bytes, found.start, found.end);
+            sink.directive(found, place);
         }
         for secret in scanner.secrets.drain(..) {
             let (start, end) = (secret.start, secret.end);

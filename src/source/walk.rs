@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 
+use super::left_out::LeftOut;
 use crate::finding::{Coverage, Status};
 
 /// How the walk goes.
@@ -16,8 +16,8 @@ use crate::finding::{Coverage, Status};
 pub struct Options {
     /// Read what `.gitignore` leaves out, too.
     pub no_ignore: bool,
-    /// Globs of paths that are left out.
-    pub exclude: Vec<String>,
+    /// What is left out.
+    pub left_out: Arc<LeftOut>,
     /// How many threads walk.
     pub threads: usize,
     /// Several roots are walked: names begin with the root's.
@@ -61,15 +61,13 @@ pub fn walk<'v>(root: &Path, options: &Options, visitor: &(dyn Fn() -> Box<dyn V
     };
     let canonical = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     let honoured = AtomicU64::new(0);
-    let overrides = overrides(root, &options.exclude);
-    let builder = builder(root, options, !options.no_ignore, &overrides);
-    let builder = builder.build_parallel();
+    let builder = builder(root, options, !options.no_ignore).build_parallel();
     builder.visit(&mut Factory { visitor, root, prefix: &prefix, canonical: &canonical, files: &honoured });
     if options.no_ignore || !in_git_work_tree(&canonical) {
         return 0;
     }
     let all = AtomicU64::new(0);
-    self::builder(root, options, false, &overrides).build_parallel().run(|| {
+    self::builder(root, options, false).build_parallel().run(|| {
         Box::new(|entry| {
             if entry.is_ok_and(|e| e.file_type().is_some_and(|t| t.is_file())) {
                 all.fetch_add(1, Ordering::Relaxed);
@@ -80,8 +78,9 @@ pub fn walk<'v>(root: &Path, options: &Options, visitor: &(dyn Fn() -> Box<dyn V
     all.into_inner().saturating_sub(honoured.into_inner())
 }
 
-fn builder(root: &Path, options: &Options, ignore: bool, overrides: &Override) -> WalkBuilder {
+fn builder(root: &Path, options: &Options, ignore: bool) -> WalkBuilder {
     let mut builder = WalkBuilder::new(root);
+    let (left_out, base) = (options.left_out.clone(), root.to_owned());
     builder
         .hidden(false)
         .ignore(false)
@@ -92,39 +91,12 @@ fn builder(root: &Path, options: &Options, ignore: bool, overrides: &Override) -
         .require_git(true)
         .follow_links(false)
         .threads(options.threads)
-        .overrides(overrides.clone())
-        .filter_entry(|entry| entry.file_name() != ".git");
+        .filter_entry(move |entry| {
+            let path = entry.path().strip_prefix(&base).unwrap_or(entry.path());
+            let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            entry.file_name() != ".git" && (entry.depth() == 0 || !left_out.names(path, folder))
+        });
     builder
-}
-
-fn overrides(root: &Path, exclude: &[String]) -> Override {
-    let mut builder = OverrideBuilder::new(root);
-    for glob in exclude {
-        // The policy has checked every glob.
-        let _ = builder.add(&format!("!{glob}"));
-    }
-    builder.build().unwrap_or_else(|_| Override::empty())
-}
-
-/// The globs of a policy, for paths that no walk meets.
-#[derive(Debug)]
-pub struct Excluded(Override);
-
-impl Excluded {
-    /// Of these globs.
-    pub fn new(exclude: &[String]) -> Self {
-        Self(overrides(Path::new(""), exclude))
-    }
-
-    /// Whether a path, or a folder that it lies in, is left out.
-    pub fn contains(&self, path: &str) -> bool {
-        if self.0.is_empty() {
-            return false;
-        }
-        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
-        folders.into_iter().any(|folder| self.0.matched(folder, true).is_ignore())
-            || self.0.matched(path, false).is_ignore()
-    }
 }
 
 fn in_git_work_tree(path: &Path) -> bool {

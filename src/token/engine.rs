@@ -10,7 +10,7 @@ use super::known::Known;
 use super::names::{self, Extra, Names};
 use super::prefilter::{AnchorHit, Prefilter};
 use super::weak_secret::WordList;
-use super::{jose, jose_json, prefixed, saml, signing_secret};
+use super::{directive, jose, jose_json, prefixed, saml, signing_secret};
 use crate::rules::{Catalogue, Family, SamlForm};
 use crate::secret::Secret;
 
@@ -42,6 +42,7 @@ pub(super) enum Route {
     Saml(Announced),
     Key(keys::Announced),
     SigningSecret,
+    Directive,
     Families(Vec<u16>),
     Fold(Fold),
 }
@@ -109,6 +110,7 @@ impl Engine {
         keys::FOLDED.iter().for_each(|(anchor, into)| add(anchor, false, Route::Fold(Fold::Within(*into))));
         signing_secret::ANCHORS.iter().for_each(|a| add(a, true, Route::SigningSecret));
         keys::ANCHORS.iter().for_each(|(a, announced)| add(a, false, Route::Key(*announced)));
+        add(directive::ANCHOR, false, Route::Directive);
         names::SPELLED.iter().for_each(|a| add(a, false, Route::Name));
         let mut by_anchor: Vec<((&str, bool), Vec<u16>)> = Vec::new();
         for (index, family) in catalogue.families.iter().enumerate() {

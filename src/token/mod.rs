@@ -11,6 +11,7 @@ pub mod carrier;
 pub mod claims;
 pub mod confirmation;
 pub mod decode;
+pub mod directive;
 pub mod engine;
 pub mod escape;
 pub mod facts;

@@ -26,6 +26,7 @@ use super::beside;
 use super::cache::Content;
 use super::carrier::{self, Carrier};
 use super::claims::Header;
+use super::directive::{self, Directive};
 use super::engine::{Engine, Route};
 use super::facts::{Binding, Facts, Kind};
 use super::fault::{Fault, Faults};
@@ -102,6 +103,17 @@ pub struct Remark {
     pub end: u64,
 }
 
+/// A comment that accepts what is found where it stands.
+#[derive(Debug)]
+pub struct FoundDirective {
+    /// What it says.
+    pub directive: Directive,
+    /// Offset of its first byte in the stream.
+    pub start: u64,
+    /// Offset past its last byte.
+    pub end: u64,
+}
+
 /// A thread's scanner. Its tables grow with the distinct tokens of a unit and are emptied by [`Scanner::begin_unit`].
 #[derive(Debug)]
 pub struct Scanner<'e> {
@@ -118,6 +130,8 @@ pub struct Scanner<'e> {
     pub secrets: Vec<FoundSecret>,
     /// The remarks of the last window, to be taken by the caller.
     pub remarks: Vec<Remark>,
+    /// The comments of the last window that accept findings, to be taken by the caller.
+    pub directives: Vec<FoundDirective>,
     /// Places where something too long to be judged begins.
     pub too_long: Vec<u64>,
     /// Where lookalikes began to stand too densely to look at each.
@@ -175,6 +189,7 @@ impl<'e> Scanner<'e> {
             samples: Vec::new(),
             secrets: Vec::new(),
             remarks: Vec::new(),
+            directives: Vec::new(),
             too_long: Vec::new(),
             too_dense: None,
             nature: Nature::default(),
@@ -219,6 +234,7 @@ impl<'e> Scanner<'e> {
         self.too_long.clear();
         self.too_dense = None;
         self.remarks.clear();
+        self.directives.clear();
         (self.content, self.fresh, self.tools) = (None, true, None);
         self.work = MAX_WORK / 4;
         self.weak.clear();
@@ -296,6 +312,7 @@ impl<'e> Scanner<'e> {
         // What costs no more than the token is long is always looked at.
         let cheap = |route: &Route| match route {
             Route::Jose => true,
+            Route::Directive => true,
             Route::JoseJson | Route::Name | Route::Saml(_) | Route::Fold(_) | Route::Key(_) | Route::SigningSecret => {
                 false
             }
@@ -308,6 +325,7 @@ impl<'e> Scanner<'e> {
         match route {
             Route::Name => self.named(window, hit.at),
             Route::SigningSecret => self.signing_secret(window, hit.at),
+            Route::Directive => self.directive(window, hit.at),
             _ if window.base + (hit.at as u64) < self.claimed => Ok(()),
             Route::Jose => self.compact(window, hit.at),
             Route::JoseJson => self.json(window, hit.at),
@@ -323,6 +341,21 @@ impl<'e> Scanner<'e> {
                 Ok(())
             }
         }
+    }
+
+    /// A comment that may accept what is found on its line.
+    fn directive(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
+        if self.foreign || !self.layers.is_empty() {
+            return Ok(());
+        }
+        if window.more && at + directive::ANCHOR.len() + directive::LONGEST > window.bytes.len() {
+            return Err(NeedMore);
+        }
+        if let Some((directive, end)) = directive::read(window.bytes, at) {
+            let (start, end) = (window.base + at as u64, window.base + end as u64);
+            self.directives.push(FoundDirective { directive, start, end });
+        }
+        Ok(())
     }
 
     // ---- what was found -------------------------------------------------------------------------------------------

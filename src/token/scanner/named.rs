@@ -135,9 +135,13 @@ impl Scanner<'_> {
                         && family.pattern.as_ref().is_some_and(|p| p.is_match(&value[start..]))
                 })
             }),
-            Route::JoseJson | Route::Name | Route::Saml(_) | Route::Fold(_) | Route::Key(_) | Route::SigningSecret => {
-                false
-            }
+            Route::JoseJson
+            | Route::Name
+            | Route::Saml(_)
+            | Route::Fold(_)
+            | Route::Key(_)
+            | Route::SigningSecret
+            | Route::Directive => false,
         });
         self.inner_hits = hits;
         own
