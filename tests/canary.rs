@@ -188,7 +188,7 @@ fn few(canaries: &mut Canaries) -> Vec<(&'static str, String)> {
 #[track_caller]
 fn check_all_formats(canaries: &Canaries, dir: &Path, args: &[&str]) {
     let out = tempfile::tempdir().expect("a folder");
-    let formats = ["pretty", "json", "jsonl", "sarif"];
+    let formats = ["pretty", "json", "jsonl", "sarif", "github", "html", "markdown"];
     let mut command = keybound();
     command.current_dir(dir).args(["scan", "--show", "info", "--now", NOW, "--color", "always", "--format", "pretty"]);
     for format in formats {
@@ -256,7 +256,7 @@ fn in_files_and_on_standard_input() {
     let record = common::scan(dir.path(), &["."]);
     assert!(record.findings.len() >= 18, "most canaries are found: {}", record.findings.len());
     check_all_formats(&canaries, dir.path(), &["."]);
-    for format in ["pretty", "json", "jsonl", "sarif"] {
+    for format in ["pretty", "json", "jsonl", "sarif", "github", "html", "markdown"] {
         for color in ["always", "never"] {
             let mut command = keybound();
             command.args(["scan", "-", "--format", format, "--show", "info", "--color", color]);
@@ -439,7 +439,7 @@ fn in_the_names_of_members() {
     assert!(record.only()["related"].as_array().is_some_and(|related| related.len() > 10));
     assert!(record.coverage.len() > 100, "{}", record.coverage.len());
     check_all_formats(&canaries, dir.path(), &["."]);
-    for format in ["pretty", "jsonl", "sarif"] {
+    for format in ["pretty", "jsonl", "sarif", "github", "html", "markdown"] {
         let run = finish_with(keybound().args(["scan", "-", "--format", format]), &zip).exits(1);
         canaries.check_run(&format!("stdin --format {format}"), &run);
     }
