@@ -223,7 +223,9 @@ fn only_the_upper_floors_touch_the_world_outside() {
 fn nothing_opens_a_connection() {
     for file in sources() {
         for (number, line) in file.code() {
-            for word in ["std::net", "TcpStream", "UdpSocket", "UnixStream", "Command::new"] {
+            // One room asks git, which is told to fetch nothing (tests/git.rs).
+            let asks_git = file.path == "source/git.rs" && line.contains("Command::new(\"git\")");
+            for word in ["std::net", "TcpStream", "UdpSocket", "UnixStream", "Command::new"].iter().filter(|_| !asks_git) {
                 assert!(!line.contains(word), "src/{}:{number}: {word}", file.path);
             }
         }
