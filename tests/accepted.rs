@@ -8,6 +8,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
 use common::mint::Jwt;
 use common::{NOW, Record, Run, finish, folder, keybound, put};
 use serde_json::Value;
@@ -16,6 +17,16 @@ const FILE: &str = ".keybound-baseline.json";
 
 fn token(subject: &str) -> String {
     Jwt::numbered(subject.bytes().map(u64::from).sum()).claim("sub", subject).mint()
+}
+
+/// An Ed25519 key in PKCS#8, and its thumbprint.
+fn key() -> (String, String) {
+    let der = [&b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20"[..], &[7; 32]].concat();
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let pem = format!("-----BEGIN {0}-----\n{text}\n-----END {0}-----\n", ["PRIVATE", "KEY"].join(" "));
+    let dir = folder([("key.pem", pem.clone())]);
+    let jkt = scan(dir.path(), &[]).findings[0]["key"]["jkt"].as_str().expect("a thumbprint").to_owned();
+    (pem, jkt)
 }
 
 fn run(dir: &Path, args: &[&str]) -> Run {
@@ -78,13 +89,14 @@ fn a_baseline_accepts_what_is_there_and_nothing_new() {
 
 #[test]
 fn what_turns_out_to_be_worse_is_reported() {
-    let jkt = common::mint::thumbprint(2);
-    let bound = Jwt::numbered(1).claim("cnf", serde_json::json!({"jkt": jkt})).claim("exp", common::NOW_SECONDS + 200_000);
+    let (pem, jkt) = key();
+    let bound =
+        Jwt::numbered(1).claim("cnf", serde_json::json!({"jkt": jkt})).claim("exp", common::NOW_SECONDS + 200_000);
     let dir = folder([("a.txt", bound.mint())]);
     accept(dir.path(), &["--reason", "bound to a key that nobody has"]);
     assert_eq!(scan(dir.path(), &[]).findings.len(), 0);
     // Somebody has it after all.
-    put(dir.path(), "key.json", common::mint::ec_jwk(2, true).to_string());
+    put(dir.path(), "key.pem", pem);
     let record = scan(dir.path(), &[]);
     let rules: Vec<&str> = record.findings.iter().filter_map(|found| found["rule"].as_str()).collect();
     assert_eq!(rules, ["pop-key-with-token", "pop-key-with-token"]);

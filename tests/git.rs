@@ -217,7 +217,7 @@ fn the_history_says_who_brought_it_when() {
     assert_eq!(repository.subjects(&["--history", "main~1..main"]), set(&[]));
     assert_eq!(repository.subjects(&["--history", "main~3..main"]), set(&["leaked"]));
     assert_eq!(repository.subjects(&["--history", &format!("{brought}~1..{brought}")]), set(&["leaked"]));
-    let pretty = finish(keybound().current_dir(repository.path()).args(["scan", "--history", "--color", "never"]));
+    let pretty = finish(keybound().current_dir(repository.path()).args(["scan", "--history", "--now", NOW]));
     assert!(pretty.out().contains(&format!("first committed in {}, 2025-01-02", &brought[..12])), "{}", pretty.out());
 }
 
@@ -248,8 +248,10 @@ fn what_no_branch_leads_to_is_scanned_too() {
     repository.git(&["gc", "-q"]);
     assert_eq!(repository.subjects(&["--history"]), all);
     let bare = TempDir::new().expect("a folder");
-    repository.git(&["clone", "-q", "--bare", ".", &bare.path().join("bare.git").display().to_string()]);
-    let run = finish(keybound().args(["scan", "--format", "jsonl", "--now", NOW, "--history"]).arg(bare.path().join("bare.git")));
+    repository.git(&["clone", "-q", "--bare", "--no-local", ".", &bare.path().join("bare.git").display().to_string()]);
+    let run = finish(
+        keybound().args(["scan", "--format", "jsonl", "--now", NOW, "--history"]).arg(bare.path().join("bare.git")),
+    );
     let subjects: BTreeSet<String> = run
         .record()
         .findings
@@ -270,7 +272,8 @@ fn what_is_missing_is_said() {
     let shallow = clones.path().join("shallow");
     let from = format!("file://{}", repository.path().display());
     repository.git(&["clone", "-q", "--depth", "1", &from, &shallow.display().to_string()]);
-    let record = finish(keybound().args(["scan", "--format", "jsonl", "--now", NOW, "--history"]).arg(&shallow)).record();
+    let record =
+        finish(keybound().args(["scan", "--format", "jsonl", "--now", NOW, "--history"]).arg(&shallow)).record();
     assert_eq!(record.findings.len(), 1);
     assert!(rows(&record).iter().any(|row| row.contains("shallow clone")), "{:?}", rows(&record));
 

@@ -225,7 +225,9 @@ fn nothing_opens_a_connection() {
         for (number, line) in file.code() {
             // One room asks git, which is told to fetch nothing (tests/git.rs).
             let asks_git = file.path == "source/git.rs" && line.contains("Command::new(\"git\")");
-            for word in ["std::net", "TcpStream", "UdpSocket", "UnixStream", "Command::new"].iter().filter(|_| !asks_git) {
+            for word in
+                ["std::net", "TcpStream", "UdpSocket", "UnixStream", "Command::new"].iter().filter(|_| !asks_git)
+            {
                 assert!(!line.contains(word), "src/{}:{number}: {word}", file.path);
             }
         }

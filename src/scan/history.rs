@@ -106,7 +106,7 @@ impl Shared<'_> {
             let mut batch: Vec<Named> = Vec::new();
             let mut bytes = 0;
             while !self.stopped() {
-                let mut object = match objects.next() {
+                let mut object = match objects.read_next() {
                     Ok(Next::Object(object)) => object,
                     Ok(Next::Missing(_)) => {
                         missing += 1;

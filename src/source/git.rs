@@ -404,7 +404,7 @@ impl Objects {
     ///
     /// # Errors
     /// Where what git says can't be understood.
-    pub fn next(&mut self) -> io::Result<Next<'_>> {
+    pub fn read_next(&mut self) -> io::Result<Next<'_>> {
         let mut line = Vec::new();
         loop {
             line.clear();
