@@ -16,6 +16,7 @@ test:
 	cargo build --locked --release
 	./target/release/keybound rules check
 	./target/release/keybound scan .
+	python3 -B tests/packaging --bin target/release/keybound
 	@if command -v python3 >/dev/null; then python3 -B benches/quality --bin target/release/keybound | tail -n 20; \
 	else echo "python3 is not installed: the quality benchmark is left out"; fi
 
