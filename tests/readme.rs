@@ -32,7 +32,8 @@ fn every_option_and_rule_it_names_exists() {
         let output = Command::new(env!("CARGO_BIN_EXE_keybound")).args(args).output().expect("keybound runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let help = run(&["scan", "--help"]) + &run(&["inspect", "--help"]) + &run(&["explain", "--help"]);
+    let commands = ["scan", "inspect", "explain", "baseline"];
+    let help: String = commands.iter().map(|command| run(&[command, "--help"])).collect();
     let rules = run(&["rules", "list"]);
     let words = readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
     for word in words {
