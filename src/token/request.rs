@@ -1,5 +1,5 @@
-//! Whether a DPoP proof and the access token that were logged as one request belong together (RFC 9449, sections 4.2,
-//! 4.3 and 7.1). A log that holds both is evidence of what was sent; a wrong pair would be a false accusation, so two
+//! Whether a DPoP proof and what was logged as one request with it belong together: the access token, the request line
+//! (RFC 9449, sections 4.2, 4.3 and 7.1). A log that holds both is evidence of what was sent; a wrong pair would be a false accusation, so two
 //! requests are never mixed: where more than one token could belong to a proof, nothing is said.
 
 use base64::Engine as _;
@@ -11,6 +11,7 @@ use super::facts::Binding;
 use super::fault::{Fault, Faults};
 use super::jose;
 use super::keys::Thumbprint;
+use super::logged::target;
 use crate::syntax::json::{self, Value};
 
 /// How far a request reaches on either side of a proof, in bytes.
@@ -24,12 +25,16 @@ struct Presented<'a> {
     whole: bool,
 }
 
-/// What is wrong with the proof at `start..end`, whose header holds the key with that thumbprint, if the token that it
+/// What is wrong with the proof at `start..end`, whose header holds the key with that thumbprint, if the request that it
 /// was sent with stands beside it.
 pub(super) fn faults(bytes: &[u8], start: usize, end: usize, key: Option<&Thumbprint>) -> Faults {
     let mut faults = Faults::default();
     let Some(proof) = claims(&bytes[start..end]) else { return faults };
     let Some(proof) = json::parse(&proof) else { return faults };
+    let text = |name: &str| proof.get(name).and_then(Value::as_str);
+    if let (Some(htm), Some(htu)) = (text("htm"), text("htu")) {
+        faults.insert_if(target::is_another(bytes, start, end, htm, htu), Fault::DpopReplayedTarget);
+    }
     let Some(token) = presented(bytes, start, end) else { return faults };
     faults.insert_if(proof.get("ath").is_none(), Fault::DpopMissingAth);
     let Some(payload) = claims(token.text) else { return faults };

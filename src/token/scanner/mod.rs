@@ -32,6 +32,7 @@ use super::fault::{Fault, Faults};
 use super::file::Nature;
 use super::intern::Interner;
 use super::keys::Certificate;
+use super::logged::witness::Witness;
 use super::prefilter::AnchorHit;
 use super::request;
 use crate::origin::Layers;
@@ -89,6 +90,8 @@ pub struct Sighting {
     pub faults: Faults,
     /// What was undone to read it.
     pub layers: Layers,
+    /// What the record around it says of who sent it, and when.
+    pub witness: Option<Witness>,
 }
 
 /// Something to say about a place where no token need stand.
