@@ -5,13 +5,13 @@
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
-use super::confirmation;
 use super::escape::COMPACT;
 use super::facts::Binding;
 use super::fault::{Fault, Faults};
 use super::jose;
 use super::keys::Thumbprint;
-use super::logged::target;
+use super::logged::{self, target};
+use super::{beside, confirmation};
 use crate::syntax::json::{self, Value};
 
 /// How far a request reaches on either side of a proof, in bytes.
@@ -124,6 +124,30 @@ fn is_one_request(between: &[u8], before: &[u8]) -> bool {
 fn trim_name(before: &[u8]) -> &[u8] {
     let end = before.iter().rposition(|b| !matches!(b, b'"' | b'\'' | b'\\' | b':' | b' ')).map_or(0, |at| at + 1);
     &before[..end]
+}
+
+/// Whether the request that a token stands in speaks of a DPoP proof: on its line or, where that is a header, in the
+/// headers around it.
+pub(super) fn mentions_dpop(bytes: &[u8], start: usize, end: usize) -> bool {
+    let mentions = |text: &[u8]| text.windows(4).any(|w| w.eq_ignore_ascii_case(b"dpop"));
+    let above = &bytes[start.saturating_sub(logged::REACH)..start];
+    let below = &bytes[end.min(bytes.len())..bytes.len().min(end + beside::AHEAD)];
+    let (above, before) = above.split_at(memchr::memrchr(b'\n', above).map_or(0, |at| at + 1));
+    let (after, below) = below.split_at(memchr::memchr(b'\n', below).unwrap_or(below.len()));
+    if mentions(before) || mentions(after) {
+        return true;
+    }
+    // A wire log has a time before each header.
+    let header = |line: &[u8]| {
+        let dumped = memchr::memmem::rfind(&line[..line.len().min(256)], b">> ").map_or(line, |at| &line[at + 3..]);
+        let text = bare(dumped);
+        is_header(text) || (!text.is_empty() && text.iter().all(|b| matches!(b, b'{' | b'}' | b',' | b' ')))
+    };
+    let above = above.strip_suffix(b"\n").unwrap_or_default();
+    let below = below.strip_prefix(b"\n").unwrap_or_default();
+    header(before)
+        && (above.rsplit(|b| *b == b'\n').take_while(|line| header(line)).any(mentions)
+            || below.split(|b| *b == b'\n').take_while(|line| header(line)).any(mentions))
 }
 
 /// Gathers the tokens in header lines of one request, from the proof away up to what is no header any more, or the

@@ -5,8 +5,9 @@
 //! the connection came from a proxy, too, while what was forwarded can be made up by whoever sends it (RFC 7239,
 //! section 8.1). In both cases nobody can say who the client was.
 
+// Addresses as such: `core` has nothing that could open a connection.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Field, Record, fields};
 

@@ -217,11 +217,9 @@ mod tests {
             ("{\"a\":1,\"h\":{\"t\":\"@\"},\"b\":2}", "{\"a\":1,\"h\":{\"t\":\"#\"},\"b\":2}"),
             ("[{\"a\":1,\"t\":\"@\"},{\"a\":2}]", "[{\"a\":1,\"t\":\"#\"},"),
             ("[{\"a\":1},{\"t\":\"@\",\"b\":2}]", "[#,{\"t\":\"#\",\"b\":2}]"),
-            ("p=/o/{id} @ q={a}", "p=/o/# #q=#"),
+            ("p=/o/{id} @ q={a}", "p=/o/# # q=#"),
         ] {
-            let expected = expected.replace("# #q", "#  q");
-            let found = own(line).replace("/o/# #", "/o/# #");
-            assert_eq!(found.replace(['#', ' '], ""), expected.replace(['#', ' '], ""), "{line}");
+            assert_eq!(own(line), expected, "{line}");
         }
     }
 

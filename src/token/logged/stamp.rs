@@ -31,7 +31,7 @@ pub(in crate::token) enum Sort {
 /// The time of a record; `own` is what of it belongs to the token.
 pub(super) fn of(record: &Record<'_>, own: &[&[u8]]) -> Option<Stamp> {
     let named = |part: &&[u8]| fields(part).filter(|field| !field.prose && is_time(field.name())).find_map(value);
-    leading(record.before).or_else(|| own.iter().find_map(|part| named(part)))
+    leading(record.before).or_else(|| own.iter().find_map(named))
 }
 
 fn is_time(name: &str) -> bool {

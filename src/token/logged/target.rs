@@ -52,7 +52,7 @@ fn written<'a>(text: &'a [u8], lines: &mut Vec<Line<'a>>) {
 /// `method=GET path=/orders`
 fn named<'a>(record: &Record<'a>, lines: &mut Vec<Line<'a>>) {
     let (mut methods, mut targets) = (Vec::new(), Vec::new());
-    for field in record.own().into_iter().flat_map(|part| fields(part)).filter(|field| !field.prose) {
+    for field in record.own().into_iter().flat_map(fields).filter(|field| !field.prose) {
         match field.name() {
             "method" | "httpmethod" | "requestmethod" | "reqmethod" | "httprequestmethod" | "verb" => {
                 let value = field.value();

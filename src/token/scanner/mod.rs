@@ -360,7 +360,7 @@ impl<'e> Scanner<'e> {
         faults.insert_if(in_url, Fault::InUrl);
         if before.scheme == Some("bearer") {
             faults.insert_if(role == Role::Id, Fault::IdAsAccess);
-            let downgraded = facts.binding == Binding::Jkt && !beside::mentions_dpop(window.bytes, start, end);
+            let downgraded = facts.binding == Binding::Jkt && !request::mentions_dpop(window.bytes, start, end);
             faults.insert_if(downgraded, Fault::BearerWithCnf);
         }
         let claims_dpop = |t: &[u8]| t.eq_ignore_ascii_case(b"dpop");
