@@ -2,4 +2,5 @@
 //! bad place; what can't be read becomes a hole.
 
 pub mod json;
+pub mod packed;
 pub mod yaml;
