@@ -2,6 +2,7 @@
 //! neither finding tells by itself how bad it is. Nothing here depends on the order in which entries come.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::ledger::{At, Certificates, Entries, Entry, Place};
@@ -10,7 +11,7 @@ use crate::origin::Origin;
 use crate::rules::{Catalogue, Role};
 use crate::secret::Fingerprint;
 use crate::token::engine::Engine;
-use crate::token::facts::{Signature, Unique};
+use crate::token::facts::Signature;
 use crate::token::fault::{Fault, Faults};
 use crate::token::file::Nature;
 use crate::token::keys::Thumbprint;
@@ -184,7 +185,14 @@ impl Company {
 
     /// What the places of one token or key say of its use.
     fn used(&mut self, at: At, entry: &Entry, engine: &Engine) {
-        let environments = || environments(entry).map(|(one, other)| Tie::Environments(one, other));
+        let several = match (entry.places.first(), entry.places.last()) {
+            (Some(first), Some(last)) => first.origin != last.origin,
+            _ => false,
+        };
+        let environments = || {
+            let (one, other) = several.then(|| environments(entry))??;
+            Some(Tie::Environments(one, other))
+        };
         let sources = || entry.witnesses.sources().map(Tie::Sources);
         let role = role(&engine.catalogue, entry);
         let ties = match () {
@@ -196,7 +204,7 @@ impl Company {
             () => [
                 sources().map(|tie| (Fault::TokenReplayed, tie)),
                 environments().map(|tie| (Fault::TokenReplayed, tie)),
-                holders(entry).map(|tie| (Fault::TokenShared, tie)),
+                several.then(|| holders(entry)).flatten().map(|tie| (Fault::TokenShared, tie)),
             ],
         };
         for (fault, tie) in ties.into_iter().flatten() {
@@ -207,28 +215,30 @@ impl Company {
     /// Tokens of one issuer, or proofs for one target, that have the same `jti` and other claims. Of proofs, only those
     /// count that stand in records of requests.
     fn same_jti(&mut self, entries: &Entries, engine: &Engine) {
-        let mut all: Vec<(Unique, u8, At)> = Vec::new();
-        for (at, entry) in entries.iter() {
-            let Some(unique) = entry.facts.unique else { continue };
-            let role = role(&engine.catalogue, entry);
-            let told = role != Role::Proof || !entry.witnesses.is_empty();
-            if told && entry.in_earnest && entry.facts.signature != Signature::Broken {
-                all.push((unique, role as u8, at));
+        let unique = |at: At| {
+            let entry = entries.get(at);
+            let told = role(&engine.catalogue, entry) != Role::Proof || !entry.witnesses.is_empty();
+            let counts = told && entry.in_earnest && entry.facts.signature != Signature::Broken;
+            entry.facts.unique.filter(|_| counts)
+        };
+        // Of a hundred thousand tokens hardly any share one: sorting takes less room than a table.
+        let mut all: Vec<(NonZeroU64, At)> = Vec::with_capacity(entries.len());
+        all.extend(entries.iter().filter_map(|(at, _)| Some((unique(at)?.id, at))));
+        all.sort_unstable();
+        for same in all.chunk_by(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1) {
+            let mut by_role: BTreeMap<u8, Vec<(u64, At)>> = BTreeMap::new();
+            for &(_, at) in same {
+                let claims = unique(at).map_or(0, |unique| unique.claims);
+                by_role.entry(role(&engine.catalogue, entries.get(at)) as u8).or_default().push((claims, at));
             }
-        }
-        let order = |at: At| entries.get(at).order();
-        all.sort_by(|(a, r, i), (b, s, k)| {
-            (a.id, r, a.claims).cmp(&(b.id, s, b.claims)).then_with(|| order(*i).cmp(&order(*k)))
-        });
-        for same in all.chunk_by(|(a, r, _), (b, s, _)| (a.id, r) == (b.id, s)) {
-            let (&(first, role, one), Some(&(_, _, other))) =
-                (&same[0], same.iter().find(|(unique, ..)| unique.claims != same[0].0.claims))
-            else {
-                continue;
-            };
-            let fault = if role == Role::Proof as u8 { Fault::DpopJtiReuse } else { Fault::JtiRepeated };
-            for &(unique, _, at) in same {
-                self.tie(at, fault, Tie::SameJti(if unique.claims == first.claims { other } else { one }));
+            for (role, mut same) in by_role {
+                same.sort_by(|(_, a), (_, b)| entries.get(*a).order().cmp(&entries.get(*b).order()));
+                let (claims, first) = same[0];
+                let Some(&(_, other)) = same.iter().find(|(others, _)| *others != claims) else { continue };
+                let fault = if role == Role::Proof as u8 { Fault::DpopJtiReuse } else { Fault::JtiRepeated };
+                for &(own, at) in &same {
+                    self.tie(at, fault, Tie::SameJti(if own == claims { other } else { first }));
+                }
             }
         }
     }
@@ -282,16 +292,18 @@ fn role(catalogue: &Catalogue, entry: &Entry) -> Role {
     catalogue.families[usize::from(entry.facts.family)].role
 }
 
-/// The files that a token stands in for somebody to use it there: no logs, recordings and the like, no samples, nothing
-/// that was copied by a build.
+/// The files that a token stands in for somebody to use it there: no logs, recordings, exports and the like, no samples,
+/// nothing that was copied by a build.
 fn homes(entry: &Entry) -> impl Iterator<Item = &Origin> {
+    const EXPORTS: [&str; 8] = [".txt", ".csv", ".tsv", ".jsonl", ".ndjson", ".out", ".sql", ".html"];
     const COPIES: [&str; 9] = ["build", "dist", "out", "target", "bin", "obj", "backup", "backups", "archive"];
     let mut origins: Vec<&Origin> = entry.places.iter().map(|place| &*place.origin).collect();
     origins.dedup();
     origins.into_iter().filter(|origin| {
         let copied = origin.path.split('/').rev().skip(1).any(|folder| COPIES.contains(&folder));
         let nature = Nature::of(origin.name());
-        let kept = origin.member.is_none() && nature.spread.is_none() && nature.cache.is_none();
+        let told = nature.spread.is_some() || EXPORTS.iter().any(|end| origin.path.ends_with(end));
+        let kept = origin.member.is_none() && !told && nature.cache.is_none();
         kept && !copied && !super::is_sample(&origin.path)
     })
 }
@@ -319,8 +331,7 @@ fn holders(entry: &Entry) -> Option<Tie> {
 
 /// The team whose folder a path lies in: `teams/orders/…`, `team-orders/…`.
 fn team(path: &str) -> Option<&str> {
-    let mut folders = path.split('/');
-    folders.next_back();
+    let mut folders = path.rsplit_once('/')?.0.split('/');
     while let Some(folder) = folders.next() {
         if ["teams", "squads"].contains(&folder) {
             return folders.next();
@@ -365,6 +376,20 @@ fn environment(path: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn teams_by_path() {
+        for (path, expected) in [
+            ("teams/orders/app.env", Some("orders")),
+            ("src/squads/search/deploy/values.yaml", Some("search")),
+            ("team-billing/app.env", Some("team-billing")),
+            ("app/teams/list.py", None),
+            ("teams.env", None),
+            ("team-notes.md", None),
+        ] {
+            assert_eq!(team(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn environments_by_path() {

@@ -2,6 +2,7 @@
 //! shows without a clock.
 
 use std::hash::BuildHasher;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::confirmation::{self, has_private_members};
@@ -328,7 +329,7 @@ fn unique(claims: &Value<'_>, facts: &Facts, payload: &[u8]) -> Option<Unique> {
         Some(key) if text("htu").is_some() => hash.hash_one((&key.0, text("htu"), jti)),
         _ => hash.hash_one((text("iss")?, jti)),
     };
-    Some(Unique { id, claims: hash.hash_one(payload) })
+    Some(Unique { id: NonZeroU64::new(id)?, claims: hash.hash_one(payload) })
 }
 
 fn is_filled(value: &Value<'_>) -> bool {

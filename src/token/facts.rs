@@ -1,5 +1,6 @@
 //! What is known of a token once it is decoded: small, free of the token itself, independent of the clock.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::fault::Faults;
@@ -176,7 +177,7 @@ pub struct KeyFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unique {
     /// Issuer and `jti`; of a DPoP proof its key, its target and `jti`.
-    pub id: u64,
+    pub id: NonZeroU64,
     /// All claims.
     pub claims: u64,
 }

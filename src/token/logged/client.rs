@@ -15,7 +15,7 @@ use super::{Field, Record, fields};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::token) struct Client {
     /// Hash of the address; of IPv6 of its network, within which machines change their addresses.
-    pub(in crate::token) address: u64,
+    pub(in crate::token) address: u32,
     /// Hash of what it calls itself, versions left out.
     pub(in crate::token) agent: u32,
 }
@@ -161,8 +161,8 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// A hash of an address that tells one client from another; 0 for those that tell nothing.
-fn source(address: IpAddr) -> u64 {
-    let hash = |bytes: &[u8]| foldhash::quality::FixedState::default().hash_one(bytes).max(1);
+fn source(address: IpAddr) -> u32 {
+    let hash = |bytes: &[u8]| (foldhash::quality::FixedState::default().hash_one(bytes) as u32).max(1);
     match address.to_canonical() {
         IpAddr::V4(address) if is_public(address) => hash(&address.octets()),
         IpAddr::V6(address) if is_public_6(address) => hash(&address.octets()[..8]),

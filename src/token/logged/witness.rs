@@ -2,20 +2,20 @@
 //! same.
 
 use super::Logged;
-use super::stamp::Sort;
+use super::stamp::{Sort, Stamp};
 
 /// How many different witnesses of a token are kept: the smallest.
 const MOST: usize = 4;
 /// One request may be logged more than once: in the course of so many seconds,
-const ONE_REQUEST: i64 = 60;
+const ONE_REQUEST: u32 = 60;
 /// or in so many where each record tells how it was answered.
-const ONE_ANSWER: i64 = 2;
+const ONE_ANSWER: u32 = 2;
 
 /// A record, or several that differ in nothing but their time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Witness {
     /// Hash of the client's address; 0: unknown.
-    address: u64,
+    address: u32,
     /// Hash of what the client calls itself; 0: unknown.
     agent: u32,
     /// Which file it is from, where times are compared.
@@ -24,10 +24,10 @@ pub struct Witness {
     moment: bool,
     /// It tells how the request was answered.
     answered: bool,
-    /// The earliest time, in seconds since 1970,
-    first: i64,
+    /// The earliest time, in seconds since 1970 (as long as those last),
+    first: u32,
     /// and the latest.
-    last: i64,
+    last: u32,
 }
 
 /// How a token was used.
@@ -43,14 +43,15 @@ impl Witness {
     /// Of a token that is sent again and again: who sent it is all that matters. `None` where that is unknown.
     pub(in crate::token) fn of_token(logged: &Logged) -> Option<Self> {
         let Logged { client, stamp, .. } = *logged;
+        let at = seconds(stamp);
         (client.address != 0).then_some(Self {
             address: client.address,
             agent: client.agent,
             file: 0,
             moment: true,
             answered: false,
-            first: stamp.seconds,
-            last: stamp.seconds,
+            first: at,
+            last: at,
         })
     }
 
@@ -58,7 +59,7 @@ impl Witness {
     pub(in crate::token) fn of_proof(logged: &Logged) -> Self {
         let Logged { client, stamp, answered } = *logged;
         let moment = stamp.sort == Sort::Moment;
-        let (first, last) = (stamp.seconds, stamp.seconds);
+        let (first, last) = (seconds(stamp), seconds(stamp));
         Self { address: client.address, agent: client.agent, file: 0, moment, answered, first, last }
     }
 
@@ -71,7 +72,7 @@ impl Witness {
         self
     }
 
-    fn key(&self) -> (u64, u32, u32, bool, bool) {
+    fn key(&self) -> (u32, u32, u32, bool, bool) {
         (self.address, self.agent, self.file, self.moment, self.answered)
     }
 
@@ -83,6 +84,10 @@ impl Witness {
             || (apart > ONE_REQUEST && (same_file || (self.moment && other.moment)))
             || (apart > ONE_ANSWER && same_file && self.answered && other.answered && self.file != 0)
     }
+}
+
+fn seconds(stamp: Stamp) -> u32 {
+    u32::try_from(stamp.seconds.max(0)).unwrap_or(u32::MAX)
 }
 
 /// The witnesses of a token.
@@ -130,7 +135,7 @@ impl Witnesses {
             one.address != other.address || (one.agent != other.agent && one.agent != 0 && other.agent != 0)
         });
         several.then(|| {
-            let mut addresses: Vec<u64> = self.0.iter().map(|one| one.address).collect();
+            let mut addresses: Vec<u32> = self.0.iter().map(|one| one.address).collect();
             let mut agents: Vec<u32> = self.0.iter().map(|one| one.agent).filter(|agent| *agent != 0).collect();
             addresses.dedup();
             agents.sort_unstable();
@@ -151,7 +156,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn witness() -> impl Strategy<Value = Witness> {
-        (0..3u64, 0..3u32, 0..3u32, any::<bool>(), any::<bool>(), 0..200i64).prop_map(
+        (0..3u32, 0..3u32, 0..3u32, any::<bool>(), any::<bool>(), 0..200u32).prop_map(
             |(address, agent, file, moment, answered, time)| {
                 Witness { address, agent, file: 0, moment, answered, first: time, last: time }.in_file(file)
             },
@@ -176,6 +181,6 @@ mod tests {
 
     #[test]
     fn a_witness_is_small() {
-        assert!(size_of::<Witness>() <= 48 && size_of::<Witnesses>() <= 16);
+        assert!(size_of::<Witness>() <= 24 && size_of::<Witnesses>() <= 16);
     }
 }
