@@ -1,5 +1,6 @@
 //! Where bytes come from: a file, a member of an archive in it, and the encodings that were undone on the way.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// An encoding that was undone around a token, or around the whole of what it stands in.
@@ -114,6 +115,11 @@ impl Origin {
     /// A file as it lies there.
     pub fn file(path: Arc<str>) -> Self {
         Self { revision: None, path, member: None, layers: Layers::default() }
+    }
+
+    /// A number that tells it from others, but for chance; never 0.
+    pub fn number(&self) -> u32 {
+        (foldhash::quality::FixedState::default().hash_one(self) as u32).max(1)
     }
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::mint::{Jwt, base64url, dpop_proof, ec_jwk};
-use common::{scan_bytes, text, texts};
+use common::{folder, scan, scan_bytes, text, texts};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -155,5 +155,71 @@ fn two_requests_are_never_mixed() {
     ];
     for (form, text) in texts {
         assert_eq!(judged(&text, form).0, [""; 0], "{form}");
+    }
+}
+
+// ---- more than one record -----------------------------------------------------------------------------------------
+
+/// A line of an access log.
+fn line(time: &str, client: &str, text: &str) -> String {
+    format!("2026-03-01T{time}Z INFO client_ip={client} status=200 {text}\n")
+}
+
+/// Whether any finding in files of those names has the fault.
+#[track_caller]
+fn shows(files: &[(&str, String)], fault: &str, threads: &str) -> bool {
+    let dir = folder(files.iter().map(|(name, content)| (*name, content)));
+    let record = scan(dir.path(), &["--threads", threads]);
+    assert!(!record.findings.is_empty(), "{files:?}: nothing found");
+    record.findings.iter().any(|finding| texts(finding, "/faults").contains(&fault))
+}
+
+#[test]
+fn witnesses_of_several_files_are_put_together() {
+    let bearer = format!("authorization=\"{} {}\"", ["Bea", "rer"].concat(), Jwt::access().mint());
+    let proof = format!("dpop={}", proof(1, "a token"));
+    for (text, fault) in [(&bearer, "token-replayed"), (&proof, "dpop-jti-reuse")] {
+        let one = line("11:59:55", "192.0.2.7", text);
+        let other = line("11:59:57", "198.51.100.9", text);
+        for threads in ["1", "4"] {
+            let apart = [("a/app.log", one.clone()), ("b/app.log", other.clone())];
+            assert!(shows(&apart, fault, threads), "{fault}, {threads} threads");
+            assert!(!shows(&[("a/app.log", one.clone()), ("b/app.log", one.clone())], fault, threads), "{fault}");
+            // What is made up for tests proves nothing, wherever else the token stands.
+            let made_up = [("a/app.log", one.clone()), ("tests/fixtures/app.log", other.clone())];
+            assert!(!shows(&made_up, fault, threads), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn keys_for_long_use_are_sent_from_anywhere() {
+    let key = |client: &str| line("11:59:55", client, &format!("private-token: {}", common::mint::gitlab(7)));
+    assert!(!shows(&[("app.log", key("192.0.2.7") + &key("198.51.100.9"))], "token-replayed", "1"));
+}
+
+#[test]
+fn a_finding_names_no_address() {
+    let bearer = format!("authorization=\"{} {}\"", ["Bea", "rer"].concat(), Jwt::access().mint());
+    let record =
+        scan_bytes((line("11:59:55", "192.0.2.7", &bearer) + &line("11:59:57", "198.51.100.9", &bearer)).as_bytes());
+    let finding = record.only();
+    assert_eq!(text(finding, "/severity"), "high");
+    assert!(texts(finding, "/because").contains(&"it was sent from 2 addresses"), "{finding}");
+    assert!(!finding.to_string().contains("192.0.2.7"), "{finding}");
+}
+
+#[test]
+fn one_request_in_several_records_is_one() {
+    let proof = proof(1, "a token");
+    let record = |time: &str, text: &str| format!("2026-03-01T{time}Z DEBUG {text} dpop={proof}\n");
+    for (form, texts, expected) in [
+        ("seconds", record("11:59:55", "in") + &record("11:59:59", "checked"), false),
+        ("a minute", record("11:58:50", "in") + &record("11:59:50", "out"), false),
+        ("more", record("11:58:50", "in") + &record("11:59:51", "out"), true),
+        ("answered at once", record("11:59:55", "status=200") + &record("11:59:57", "status=200"), false),
+        ("answered again", record("11:59:55", "status=200") + &record("11:59:58", "status=401"), true),
+    ] {
+        assert_eq!(shows(&[("app.log", texts)], "dpop-jti-reuse", "1"), expected, "{form}");
     }
 }

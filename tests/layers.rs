@@ -36,7 +36,8 @@ fn word() -> String {
     ["base", "64"].concat()
 }
 
-/// Name, bytes, line and column of the finding, layers.
+/// Name, bytes, line and column of the finding, layers. In base64 a token begins with the first symbol that holds a bit of
+/// it, in 16-bit text with the first byte that is not zero; what is packed stands where the whole stands.
 type Case = (&'static str, Vec<u8>, u64, u64, &'static [&'static str]);
 
 fn cases(token: &str) -> Vec<Case> {
@@ -49,15 +50,15 @@ fn cases(token: &str) -> Vec<Case> {
         ("value.env", format!("SERVICE_TOKEN={}\n", b64(token)).into_bytes(), 1, 15, &["base64"]),
         ("second.txt", format!("x: {}\n", b64(format!("a{token}"))).into_bytes(), 1, 5, &["base64"]),
         ("third.txt", format!("x: {}\n", b64(format!("ab{token}"))).into_bytes(), 1, 6, &["base64"]),
-        ("json.log", format!("payload {}\n", b64(&field)).into_bytes(), 1, 33, &["base64"]),
+        ("json.log", format!("payload {}\n", b64(&field)).into_bytes(), 1, 31, &["base64"]),
         ("before.yaml", format!("data:\n  a: {}\n{secret}\n", b64(token)).into_bytes(), 2, 6, &["base64"]),
         ("after.yaml", format!("{secret}\ndata:\n  a: {}\n", b64(token)).into_bytes(), 3, 6, &["base64"]),
-        ("mail.eml", format!("{transfer}{}\r\n", lines(&letter, 76, "\r\n")).into_bytes(), 3, 63, &["base64"]),
+        ("mail.eml", format!("{transfer}{}\r\n", lines(&letter, 76, "\r\n")).into_bytes(), 3, 58, &["base64"]),
         (
             "page.html",
             format!("<a href=\"data:text/plain;{},{}\">", word(), b64(&header)).into_bytes(),
             1,
-            63,
+            62,
             &["base64"],
         ),
         ("packed.log", format!("body={}\n", b64(gzip(&header))).into_bytes(), 1, 6, &["base64", "gzip"]),
@@ -77,7 +78,7 @@ fn cases(token: &str) -> Vec<Case> {
             &["base64", "utf-16"],
         ),
         ("little.txt", wide(&format!("\u{feff}a\r\n{header}\r\n"), u16::to_le_bytes), 2, 46, &["utf-16"]),
-        ("big.txt", wide(&format!("a\r\n{header}\r\n"), u16::to_be_bytes), 2, 48, &["utf-16"]),
+        ("big.txt", wide(&format!("a\r\n{header}\r\n"), u16::to_be_bytes), 2, 46, &["utf-16"]),
         (
             "core.bin",
             [&[0, 1, 2, 0xff].repeat(50)[..], &wide(token, u16::to_le_bytes), &[0, 0, 5]].concat(),
@@ -114,8 +115,7 @@ fn a_token_is_found_behind_every_encoding() {
         assert_eq!(number(finding, "/occurrences"), 1, "{name}");
         assert_eq!(texts(finding, "/location/layers"), layers, "{name}");
         let place = (number(finding, "/location/line"), number(finding, "/location/column"));
-        let near = place.0 == line && place.1.abs_diff(column) <= 8;
-        assert!(near, "{name}: at {place:?}, not {:?}", (line, column));
+        assert_eq!(place, (line, column), "{name}");
     }
 }
 

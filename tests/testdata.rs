@@ -1,5 +1,6 @@
 //! The folder is the test: whatever stands in `testdata/<fault>/fires` must show the fault, whatever stands in
-//! `testdata/<fault>/silent` must show a token without it. Every fault has both.
+//! `testdata/<fault>/silent` must show a token without it. Every fault has both. A folder in there is one case: some
+//! faults show only in several files.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -25,12 +26,23 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<PathBuf> =
-        entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect();
-    files.sort();
-    files
+    let mut entries: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    entries.sort();
+    entries
+}
+
+/// Copies a case without its split marks.
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir(to).expect("a folder");
+        for entry in entries(from) {
+            copy(&entry, &to.join(entry.file_name().expect("a name")));
+        }
+    } else {
+        fs::write(to, unsplit(&fs::read_to_string(from).expect("a text"))).expect("a copy");
+    }
 }
 
 /// The findings of one command on one file or folder.
@@ -53,11 +65,11 @@ fn findings(path: &Path) -> Vec<Value> {
 
 /// What is wrong with a case, if anything.
 fn complaint(case: &Case, folder: &Path) -> Option<String> {
-    let text = fs::read_to_string(&case.path).expect("a text");
     // A neutral place: where a file stands in the repository must not sway the judgement.
-    let copy = folder.join(case.path.file_name().expect("a name"));
-    fs::write(&copy, unsplit(&text)).expect("a copy");
-    let findings = findings(&copy);
+    let place = tempfile::tempdir_in(folder).expect("a folder");
+    let scanned = place.path().join(case.path.file_name().expect("a name"));
+    copy(&case.path, &scanned);
+    let findings = findings(&scanned);
     let faults: Vec<Vec<&str>> = findings
         .iter()
         .map(|f| f["faults"].as_array().map(|all| all.iter().filter_map(Value::as_str).collect()).unwrap_or_default())
@@ -79,9 +91,9 @@ fn every_fault_fires_where_it_should_and_nowhere_else() {
     let mut cases = Vec::new();
     for fault in Fault::ALL {
         for kind in ["fires", "silent"] {
-            let files = files(&root().join(fault.slug()).join(kind));
-            assert!(!files.is_empty(), "testdata/{}/{kind} holds nothing", fault.slug());
-            cases.extend(files.into_iter().map(|path| Case { path, fault: fault.slug(), fires: kind == "fires" }));
+            let found = entries(&root().join(fault.slug()).join(kind));
+            assert!(!found.is_empty(), "testdata/{}/{kind} holds nothing", fault.slug());
+            cases.extend(found.into_iter().map(|path| Case { path, fault: fault.slug(), fires: kind == "fires" }));
         }
     }
     let next = AtomicUsize::new(0);

@@ -18,7 +18,10 @@ sys.path.insert(0, str(ROOT / "benches"))
 
 from quality.carriers import plant_tokens  # noqa: E402
 from quality.decoys import plant_decoys  # noqa: E402
+from quality.encodings import plant_encodings  # noqa: E402
 from quality.files import plant_files  # noqa: E402
+from quality.keys import plant_keys  # noqa: E402
+from quality.keyscore import KeyScore  # noqa: E402
 from quality.mint import NOW_TEXT, Mint  # noqa: E402
 from quality.planting import Planted  # noqa: E402
 from quality.scoring import ASPECTS, Score, matches  # noqa: E402
@@ -45,6 +48,8 @@ def generate(seed, folder):
     planted = Planted(folder)
     plant_tokens(Mint(f"tokens {seed}"), planted)
     plant_files(Mint(f"files {seed}"), planted)
+    plant_encodings(Mint(f"encodings {seed}"), planted)
+    plant_keys(Mint(f"keys {seed}"), planted)
     plant_decoys(Mint(f"decoys {seed}"), planted)
     return planted
 
@@ -99,6 +104,15 @@ def listing(title, lines, verbose):
         print(f"  ... and {len(lines) - len(shown)} more (--verbose)")
 
 
+def report_keys(keys, planted, verbose):
+    """Prints the table and lists of private keys."""
+    table("Keys", ["", "planted", "found", "named rightly", "thumbprint", "encrypted"],
+          [(name, *vars(row).values()) for name, row in sorted(keys.rows.items())])
+    listing("Missed keys", [f"{k.path}:{planted.line(k.path, k.start)}  {k.label}" for k in keys.misses], verbose)
+    listing("Misjudged keys", [f"{k.path}  {k.label}: {k.records[0]['key']}" for k in keys.misjudged], verbose)
+    listing("False alarms of keys", [f"{path}:{line}  {rule}" for path, line, rule in keys.alarms], verbose)
+
+
 def report(score, verbose):
     """Prints tables and lists. No token is ever printed, only labels and places."""
     for title, tallies in (("Families", score.families), ("Carriers", score.carriers)):
@@ -138,7 +152,7 @@ def uncovered(planted):
     return sorted(slug for slug in slugs if not matches(slug, globs) and slug != "jws")
 
 
-def numbers(score, seconds):
+def numbers(score, keys, seconds):
     """The sums, for people and for `--json`."""
     total = score.total
     return {
@@ -156,6 +170,10 @@ def numbers(score, seconds):
         "misplaced": len(score.misplaced),
         "named_rightly": total.named,
         "noise_at_info": len(score.noise),
+        "keys": keys.planted,
+        "keys_recall": round(keys.recall, 5),
+        "keys_precision": round(keys.precision, 5),
+        "keys_misjudged": len(keys.misjudged),
         "scan_seconds": round(seconds, 2),
     }
 
@@ -166,6 +184,9 @@ def verdict(sums):
         (sums["recall"] < LEAST_RECALL, f"recall below {LEAST_RECALL}"),
         (sums["precision"] < LEAST_PRECISION, f"precision below {LEAST_PRECISION}"),
         (sums["judged_right"] < LEAST_JUDGED_RIGHT, f"judged right below {LEAST_JUDGED_RIGHT}"),
+        (sums["keys_recall"] < LEAST_RECALL, f"recall of keys below {LEAST_RECALL}"),
+        (sums["keys_precision"] < LEAST_PRECISION, f"precision of keys below {LEAST_PRECISION}"),
+        (sums["keys_misjudged"], "a key's thumbprint or protection was not told rightly"),
         (sums["unbound_called_bound"], "an unbound token was called bound"),
         (sums["live_called_expired"], "a live token was called expired"),
         (sums["tokens_printed"], "a token was printed"),
@@ -181,7 +202,8 @@ def main():
             return fail(f"{folder} is not empty")
         planted = generate(options.seed, folder)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        print(f"seed {options.seed}: {len(planted.places)} places of tokens, {len(planted.decoys)} decoys, "
+        print(f"seed {options.seed}: {len(planted.places)} places of tokens, {len(planted.keys)} keys, "
+              f"{len(planted.decoys)} decoys, "
               f"{len(planted.lines)} files, {size / 1e6:.1f} MB")
         for slug in uncovered(planted):
             print(f"not covered: {slug}")
@@ -190,8 +212,10 @@ def main():
         start = time.monotonic()
         records, raw_output = scan(options.bin, folder)
         score = Score(planted, records, raw_output)
-        sums = numbers(score, time.monotonic() - start)
+        keys = KeyScore(planted, records)
+        sums = numbers(score, keys, time.monotonic() - start)
     report(score, options.verbose)
+    report_keys(keys, planted, options.verbose)
     table("Sums", ["", ""], sums.items())
     lacking = verdict(sums)
     if options.json:
@@ -199,6 +223,7 @@ def main():
             **sums, "seed": options.seed, "good_enough": not lacking,
             "families": {name: vars(t) for name, t in sorted(score.families.items())},
             "carriers": {name: vars(t) for name, t in sorted(score.carriers.items())},
+            "key_classes": {name: vars(row) for name, row in sorted(keys.rows.items())},
             "classes": {name: {"tokens": row.tokens, **row.right, "all right": row.wholly}
                         for name, row in sorted(score.classes.items())},
             "decoy_classes": {name: {"planted": p, "reported": r} for name, (p, r) in sorted(score.decoys.items())},

@@ -96,6 +96,10 @@ class File:
         self.content += ENCODINGS[encoding](token.text).encode()
         self.planted.places.append(Place(self.path, start, len(self.content), token, carrier))
 
+    def place(self, token, carrier, start, end):
+        """Remembers the place of a token that was written in some other form."""
+        self.planted.places.append(Place(self.path, start, end, token, carrier))
+
     def decoy(self, label, text):
         """Appends a line in which nothing is to be found."""
         start = len(self.content)
@@ -123,7 +127,7 @@ class Planted:
 
     def __init__(self, root):
         self.root = Path(root)
-        self.places, self.decoys = [], []
+        self.places, self.decoys, self.keys = [], [], []
         self.lines = {}     # path: offsets of its line starts
 
     def file(self, path, newline="\n", **packing):

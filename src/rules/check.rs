@@ -1,8 +1,9 @@
 //! The page of a rule that is not a token family: one file a rule under `rules/checks/`.
 
-use super::reader::{Fields, Result, document};
+use super::reader::{Fields, Result};
 use super::{Reference, Taxa};
 use crate::finding::Severity;
+use crate::syntax::yaml::Node;
 
 /// A rule's page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +37,8 @@ impl Check {
     }
 }
 
-pub(super) fn read_file(file: &str, text: &str) -> Result<Check> {
-    let node = document(file, text)?;
-    let mut fields = Fields::new(file, &node)?;
+pub(super) fn read_file(file: &str, node: &Node) -> Result<Check> {
+    let mut fields = Fields::new(file, node)?;
     let severities = Severity::ALL.map(|s| (s.word(), s));
     let audits = [("token", "token"), ("gateway", "gateway"), ("pipeline", "pipeline"), ("issuer", "issuer")];
     let check = Check {

@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 
 use super::decoder::Decoder;
 use super::key::{self, KeyMatch};
-use super::reader::{Fields, Result, document};
+use super::reader::{Fields, Result};
 use super::{Reference, Taxa, unsplit};
 use crate::finding::Confidence;
 use crate::span::LineColumn;
@@ -329,9 +329,8 @@ pub(super) fn first_paragraph(text: &str) -> String {
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn read_file(file: &str, text: &str) -> Result<Vec<Family>> {
-    let node = document(file, text)?;
-    let mut fields = Fields::new(file, &node)?;
+pub(super) fn read_file(file: &str, node: &Node) -> Result<Vec<Family>> {
+    let mut fields = Fields::new(file, node)?;
     let issuer = fields.required("issuer")?.to_owned();
     let revoke = fields.owned("revoke")?;
     let references = fields.references("references")?;

@@ -13,6 +13,7 @@ mod taxonomy;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use crate::syntax::yaml::Node;
 pub use check::Check;
 pub use decoder::Decoder;
 pub use family::{
@@ -68,8 +69,7 @@ impl Catalogue {
     /// # Errors
     /// Only where an embedded file is wrong, which a test rules out.
     pub fn embedded() -> Result<Self, RuleError> {
-        let files = embedded::TOKENS.iter().map(|(name, text)| (format!("rules/tokens/{name}"), *text));
-        Self::from_files(files)
+        Self::from_files(Self::embedded_files())
     }
 
     /// The embedded catalogue with the user's family files on top: a family with the slug of an embedded one takes
@@ -78,16 +78,21 @@ impl Catalogue {
     /// # Errors
     /// The first thing that is wrong in a file, with its place.
     pub fn with_files<'a>(files: impl IntoIterator<Item = (String, &'a str)>) -> Result<Self, RuleError> {
-        let embedded = embedded::TOKENS.iter().map(|(name, text)| (format!("rules/tokens/{name}"), *text));
-        Self::from_files(embedded.chain(files))
+        let read = |(name, text): (String, &str)| reader::document(&name, text).map(|node| (name, node));
+        Self::from_files(Self::embedded_files().chain(files.into_iter().map(read)))
     }
 
-    fn from_files<'a>(files: impl IntoIterator<Item = (String, &'a str)>) -> Result<Self, RuleError> {
+    fn embedded_files() -> impl Iterator<Item = Result<(String, Node), RuleError>> {
+        embedded::TOKENS.iter().map(|(name, packed)| Ok(((*name).to_owned(), reader::embedded(name, packed)?)))
+    }
+
+    fn from_files(files: impl Iterator<Item = Result<(String, Node), RuleError>>) -> Result<Self, RuleError> {
         let mut families: Vec<Family> = Vec::new();
         let mut by_slug: HashMap<String, usize> = HashMap::new();
-        for (name, text) in files {
+        for file in files {
+            let (name, node) = file?;
             let mut in_this_file = std::collections::HashSet::new();
-            for family in family::read_file(&name, text)? {
+            for family in family::read_file(&name, &node)? {
                 if !in_this_file.insert(family.slug.clone()) {
                     return Err(RuleError::at(&name, family.place, format!("`{}` stands twice", family.slug)));
                 }
@@ -111,7 +116,7 @@ impl Catalogue {
     /// # Errors
     /// The first thing that is wrong in it, with its place.
     pub fn families_of(name: &str, text: &str) -> Result<Vec<Family>, RuleError> {
-        family::read_file(name, text)
+        family::read_file(name, &reader::document(name, text)?)
     }
 
     /// The family of that slug, with its index in [`Self::families`].
@@ -125,7 +130,7 @@ impl Catalogue {
             let mut checks: Vec<Check> = embedded::CHECKS
                 .iter()
                 // A test reads every embedded page; here a broken one can only be left out.
-                .filter_map(|(name, text)| check::read_file(&format!("rules/checks/{name}"), text).ok())
+                .filter_map(|(name, packed)| check::read_file(name, &reader::embedded(name, packed).ok()?).ok())
                 .collect();
             checks.sort_by(|a, b| a.slug.cmp(&b.slug));
             checks
@@ -152,9 +157,10 @@ mod tests {
     fn every_embedded_file_is_sound() {
         let catalogue = Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"));
         assert!(!catalogue.families.is_empty());
-        for (name, text) in embedded::CHECKS {
-            let check = check::read_file(name, text).unwrap_or_else(|e| panic!("{e}"));
-            assert_eq!(format!("{}.yaml", check.slug), *name);
+        for (name, packed) in embedded::CHECKS {
+            let check = reader::embedded(name, packed).and_then(|node| check::read_file(name, &node));
+            let check = check.unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(format!("rules/checks/{}.yaml", check.slug), *name);
             assert!(catalogue.family(&check.slug).is_none(), "{} is both a family and a check", check.slug);
         }
         assert_eq!(catalogue.checks().len(), embedded::CHECKS.len());

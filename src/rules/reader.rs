@@ -1,8 +1,7 @@
 //! Taking typed values out of a YAML mapping, with a place for everything that is wrong.
 
-use std::collections::HashSet;
-
 use crate::span::LineColumn;
+use crate::syntax::packed::unpack;
 use crate::syntax::yaml::{Kind, Node, parse};
 
 /// Something wrong in a rule file.
@@ -44,11 +43,18 @@ pub(super) fn document(file: &str, text: &str) -> Result<Node> {
     }
 }
 
+/// The document of an embedded file, which was parsed when keybound was built.
+pub(super) fn embedded(file: &str, packed: &[u8]) -> Result<Node> {
+    let start = LineColumn { line: 1, column: 1 };
+    unpack(packed).ok_or_else(|| RuleError::at(file, start, "this file is not embedded as it should be"))
+}
+
 /// A mapping whose keys are taken one by one; [`Fields::done`] refuses what nobody took.
 pub(super) struct Fields<'a> {
     file: &'a str,
     node: &'a Node,
-    taken: HashSet<&'static str>,
+    /// The keys that were asked for and are there.
+    taken: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
@@ -56,7 +62,7 @@ impl<'a> Fields<'a> {
         if !matches!(node.kind, Kind::Mapping(_)) {
             return Err(RuleError::at(file, node.place, "a mapping is expected"));
         }
-        Ok(Self { file, node, taken: HashSet::new() })
+        Ok(Self { file, node, taken: Vec::new() })
     }
 
     pub(super) fn place(&self) -> LineColumn {
@@ -68,8 +74,11 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn node(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.taken.insert(key);
-        self.node.get(key)
+        let node = self.node.get(key)?;
+        if !self.taken.contains(&key) {
+            self.taken.push(key);
+        }
+        Some(node)
     }
 
     pub(super) fn text(&mut self, key: &'static str) -> Result<Option<&'a str>> {
@@ -169,13 +178,13 @@ impl<'a> Fields<'a> {
 
     /// Refuses keys that nobody took, and keys that stand twice.
     pub(super) fn done(self) -> Result<()> {
-        let mut seen = HashSet::new();
-        for (key, _) in self.node.entries() {
+        let entries = self.node.entries();
+        for (number, (key, _)) in entries.iter().enumerate() {
             let name = key.text().unwrap_or_default();
-            if !self.taken.contains(name) {
+            if !self.taken.contains(&name) {
                 return self.error(key, format!("unknown key `{name}`"));
             }
-            if !seen.insert(name) {
+            if entries[..number].iter().any(|(earlier, _)| earlier.text() == Some(name)) {
                 return self.error(key, format!("`{name}` stands twice"));
             }
         }

@@ -3,11 +3,9 @@
 
 use std::sync::OnceLock;
 
-use super::reader::{Fields, Result, document};
+use super::reader::{self, Fields, Result};
 use super::{Family, Reach, Role};
 use crate::syntax::yaml::{Kind, Node};
-
-static TEXT: &str = include_str!("../../rules/taxonomies.yaml");
 
 /// A framework.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,13 +146,19 @@ struct Table {
 fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
     // A test reads the embedded file; here a broken one can only be left out.
-    TABLE.get_or_init(|| read("rules/taxonomies.yaml", TEXT).unwrap_or_default())
+    TABLE.get_or_init(|| embedded().unwrap_or_default())
 }
 
-fn read(file: &str, text: &str) -> Result<Table> {
-    let node = document(file, text)?;
-    let mut fields = Fields::new(file, &node)?;
+fn embedded() -> Result<Table> {
     let mut table = Table::default();
+    for (file, packed) in super::embedded::TAXONOMIES {
+        read(file, &reader::embedded(file, packed)?, &mut table)?;
+    }
+    Ok(table)
+}
+
+fn read(file: &str, node: &Node, table: &mut Table) -> Result<()> {
+    let mut fields = Fields::new(file, node)?;
     for node in fields.nodes("taxonomies")? {
         let mut own = Fields::new(file, node)?;
         table.taxonomies.push(Taxonomy {
@@ -179,8 +183,7 @@ fn read(file: &str, text: &str) -> Result<Table> {
         }
         own.done()?;
     }
-    fields.done()?;
-    Ok(table)
+    fields.done()
 }
 
 fn pair((id, title): &(Node, Node)) -> (String, String) {
@@ -195,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_embedded_file_is_sound() {
-        let table = read("taxonomies.yaml", TEXT).unwrap_or_else(|e| panic!("{e}"));
+        let table = embedded().unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(table.taxonomies.len(), 5);
         for taxonomy in &table.taxonomies {
             assert!(taxonomy.url.starts_with("https://") && !taxonomy.taxa.is_empty(), "{}", taxonomy.key);

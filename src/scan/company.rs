@@ -2,15 +2,20 @@
 //! neither finding tells by itself how bad it is. Nothing here depends on the order in which entries come.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::ledger::{At, Certificates, Entries, Entry, Place};
 use super::signers::Signers;
+use crate::origin::Origin;
 use crate::rules::{Catalogue, Role};
 use crate::secret::Fingerprint;
 use crate::token::engine::Engine;
+use crate::token::facts::Signature;
 use crate::token::fault::{Fault, Faults};
+use crate::token::file::Nature;
 use crate::token::keys::Thumbprint;
+use crate::token::logged::witness::Sources;
 
 /// How many ties an entry keeps.
 const MAX_TIES: usize = 8;
@@ -32,14 +37,32 @@ pub(super) enum Tie {
     PublishedKey(&'static str),
     /// It stands in two environments.
     Environments(&'static str, &'static str),
+    /// More than one client sent it.
+    Sources(Sources),
+    /// What is good for one request was sent with more than one.
+    Repeated,
+    /// Another token or proof with the same `jti`.
+    SameJti(At),
+    /// So many files hold it.
+    Files(usize),
+    /// Two teams' folders hold it.
+    Teams,
 }
 
 impl Tie {
     /// The entry it leads to.
     pub(super) const fn other(self) -> Option<At> {
         match self {
-            Self::ProofKey(at) | Self::BoundToken(at) | Self::Proof(at) | Self::OtherClient(at) => Some(at),
-            Self::Secret(_) | Self::PublishedKey(_) | Self::Environments(..) => None,
+            Self::ProofKey(at) | Self::BoundToken(at) | Self::Proof(at) | Self::OtherClient(at) | Self::SameJti(at) => {
+                Some(at)
+            }
+            Self::Secret(_)
+            | Self::PublishedKey(_)
+            | Self::Environments(..)
+            | Self::Sources(_)
+            | Self::Repeated
+            | Self::Files(_)
+            | Self::Teams => None,
         }
     }
 
@@ -51,7 +74,13 @@ impl Tie {
             Self::Proof(_) => "a DPoP proof made with this key",
             Self::OtherClient(_) => "a token of another client, bound to the same key",
             Self::Secret(_) => "the secret that signed it",
-            Self::PublishedKey(_) | Self::Environments(..) => "",
+            Self::SameJti(_) => "another one with the same jti",
+            Self::PublishedKey(_)
+            | Self::Environments(..)
+            | Self::Sources(_)
+            | Self::Repeated
+            | Self::Files(_)
+            | Self::Teams => "",
         }
     }
 }
@@ -78,9 +107,7 @@ impl Company {
         let mut by_key: BTreeMap<(Thumbprint, Option<Arc<str>>), Vec<At>> = BTreeMap::new();
         for (at, entry) in entries.iter() {
             let facts = &entry.facts;
-            if let Some((one, other)) = environments(entry) {
-                company.tie(at, Fault::PopKeyShared, Tie::Environments(one, other));
-            }
+            company.used(at, entry, engine);
             let Some(bound_to) = facts.bound_to.as_deref().filter(|_| facts.binding.effective()) else { continue };
             // A certificate stands for its key.
             let key = owners.get(bound_to).unwrap_or(bound_to);
@@ -104,6 +131,7 @@ impl Company {
         for tokens in by_key.into_values().filter(|tokens| tokens.len() > 1) {
             company.shared(entries, &tokens);
         }
+        company.same_jti(entries, engine);
         company.signed(entries, signers);
         let place = |tie: &Tie| tie.other().map(|at| entries.get(at).order());
         for (_, ties) in company.ties.values_mut() {
@@ -152,6 +180,66 @@ impl Company {
                 self.secrets.push(signed.place);
             }
             self.tie(at, Fault::AlgWeakSecret, Tie::Secret(secret));
+        }
+    }
+
+    /// What the places of one token or key say of its use.
+    fn used(&mut self, at: At, entry: &Entry, engine: &Engine) {
+        let several = match (entry.places.first(), entry.places.last()) {
+            (Some(first), Some(last)) => first.origin != last.origin,
+            _ => false,
+        };
+        let environments = || {
+            let (one, other) = several.then(|| environments(entry))??;
+            Some(Tie::Environments(one, other))
+        };
+        let sources = || entry.witnesses.sources().map(Tie::Sources);
+        let role = role(&engine.catalogue, entry);
+        let ties = match () {
+            () if entry.facts.key.is_some() => [environments().map(|tie| (Fault::PopKeyShared, tie)), None, None],
+            () if entry.facts.signature == Signature::Broken => [None; 3],
+            () if role == Role::Proof => {
+                [entry.witnesses.repeated().then_some((Fault::DpopJtiReuse, Tie::Repeated)), None, None]
+            }
+            () => [
+                sources().map(|tie| (Fault::TokenReplayed, tie)),
+                environments().map(|tie| (Fault::TokenReplayed, tie)),
+                several.then(|| holders(entry)).flatten().map(|tie| (Fault::TokenShared, tie)),
+            ],
+        };
+        for (fault, tie) in ties.into_iter().flatten() {
+            self.tie(at, fault, tie);
+        }
+    }
+
+    /// Tokens of one issuer, or proofs for one target, that have the same `jti` and other claims. Of proofs, only those
+    /// count that stand in records of requests.
+    fn same_jti(&mut self, entries: &Entries, engine: &Engine) {
+        let unique = |at: At| {
+            let entry = entries.get(at);
+            let told = role(&engine.catalogue, entry) != Role::Proof || !entry.witnesses.is_empty();
+            let counts = told && entry.in_earnest && entry.facts.signature != Signature::Broken;
+            entry.facts.unique.filter(|_| counts)
+        };
+        // Of a hundred thousand tokens hardly any share one: sorting takes less room than a table.
+        let mut all: Vec<(NonZeroU64, At)> = Vec::with_capacity(entries.len());
+        all.extend(entries.iter().filter_map(|(at, _)| Some((unique(at)?.id, at))));
+        all.sort_unstable();
+        for same in all.chunk_by(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1) {
+            let mut by_role: BTreeMap<u8, Vec<(u64, At)>> = BTreeMap::new();
+            for &(_, at) in same {
+                let claims = unique(at).map_or(0, |unique| unique.claims);
+                by_role.entry(role(&engine.catalogue, entries.get(at)) as u8).or_default().push((claims, at));
+            }
+            for (role, mut same) in by_role {
+                same.sort_by(|(_, a), (_, b)| entries.get(*a).order().cmp(&entries.get(*b).order()));
+                let (claims, first) = same[0];
+                let Some(&(_, other)) = same.iter().find(|(others, _)| *others != claims) else { continue };
+                let fault = if role == Role::Proof as u8 { Fault::DpopJtiReuse } else { Fault::JtiRepeated };
+                for &(own, at) in &same {
+                    self.tie(at, fault, Tie::SameJti(if own == claims { other } else { first }));
+                }
+            }
         }
     }
 
@@ -204,9 +292,59 @@ fn role(catalogue: &Catalogue, entry: &Entry) -> Role {
     catalogue.families[usize::from(entry.facts.family)].role
 }
 
-/// Two environments, if a private key stands in files of both.
+/// The files that a token stands in for somebody to use it there: no logs, recordings, exports and the like, no samples,
+/// nothing that was copied by a build.
+fn homes(entry: &Entry) -> impl Iterator<Item = &Origin> {
+    const EXPORTS: [&str; 8] = [".txt", ".csv", ".tsv", ".jsonl", ".ndjson", ".out", ".sql", ".html"];
+    const COPIES: [&str; 9] = ["build", "dist", "out", "target", "bin", "obj", "backup", "backups", "archive"];
+    let mut origins: Vec<&Origin> = entry.places.iter().map(|place| &*place.origin).collect();
+    origins.dedup();
+    origins.into_iter().filter(|origin| {
+        let copied = origin.path.split('/').rev().skip(1).any(|folder| COPIES.contains(&folder));
+        let nature = Nature::of(origin.name());
+        let told = nature.spread.is_some() || EXPORTS.iter().any(|end| origin.path.ends_with(end));
+        let kept = origin.member.is_none() && !told && nature.cache.is_none();
+        kept && !copied && !super::is_sample(&origin.path)
+    })
+}
+
+/// What says that several share a token: three files that hold it, or folders of two teams.
+fn holders(entry: &Entry) -> Option<Tie> {
+    let mut files: Vec<&str> = Vec::new();
+    let mut teams: Vec<&str> = Vec::new();
+    for origin in homes(entry) {
+        let path = &*origin.path;
+        let kept = [".bak", ".old", ".orig", ".save", "~"].iter().find_map(|end| path.strip_suffix(end));
+        files.push(kept.unwrap_or(path));
+        teams.extend(team(path));
+    }
+    for all in [&mut files, &mut teams] {
+        all.sort_unstable();
+        all.dedup();
+    }
+    match (teams.len(), files.len()) {
+        (2.., _) => Some(Tie::Teams),
+        (_, files @ 3..) => Some(Tie::Files(files)),
+        _ => None,
+    }
+}
+
+/// The team whose folder a path lies in: `teams/orders/…`, `team-orders/…`.
+fn team(path: &str) -> Option<&str> {
+    let mut folders = path.rsplit_once('/')?.0.split('/');
+    while let Some(folder) = folders.next() {
+        if ["teams", "squads"].contains(&folder) {
+            return folders.next();
+        }
+        if folder.starts_with("team-") || folder.starts_with("squad-") {
+            return Some(folder);
+        }
+    }
+    None
+}
+
+/// Two environments, if a private key or a token stands in files of both.
 fn environments(entry: &Entry) -> Option<(&'static str, &'static str)> {
-    entry.facts.key.as_ref()?;
     let mut first = None;
     for place in entry.places.iter().filter(|place| !super::is_sample(&place.origin.path)) {
         match (first, environment(&place.origin.path)) {
@@ -238,6 +376,20 @@ fn environment(path: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn teams_by_path() {
+        for (path, expected) in [
+            ("teams/orders/app.env", Some("orders")),
+            ("src/squads/search/deploy/values.yaml", Some("search")),
+            ("team-billing/app.env", Some("team-billing")),
+            ("app/teams/list.py", None),
+            ("teams.env", None),
+            ("team-notes.md", None),
+        ] {
+            assert_eq!(team(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn environments_by_path() {

@@ -14,6 +14,7 @@ use crate::token::directive::Directive;
 use crate::token::facts::Facts;
 use crate::token::fault::{Fault, Faults};
 use crate::token::keys::Certificate;
+use crate::token::logged::witness::Witnesses;
 use crate::token::scanner::{FoundSecret, Sample, Token};
 
 /// How many files of a token are kept.
@@ -93,10 +94,12 @@ pub(super) struct Entry {
     pub(super) places: Vec<Place>,
     /// It was also seen in a file that is no test, example or documentation.
     pub(super) in_earnest: bool,
+    /// What the records say that it stands in.
+    pub(super) witnesses: Witnesses,
 }
 
 /// What a unit saw of one token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// How often.
     pub(super) occurrences: u64,
@@ -104,6 +107,8 @@ pub(super) struct Seen {
     pub(super) faults: Faults,
     /// Its first places in the unit, with what carries it there and what was undone to read it.
     pub(super) places: Vec<(PartPlace, Carrier, Layers)>,
+    /// What the records around it say.
+    pub(super) witnesses: Witnesses,
 }
 
 /// The tokens of a scan.
@@ -163,10 +168,12 @@ impl Ledger {
                 occurrences: 0,
                 places: Vec::new(),
                 in_earnest: false,
+                witnesses: Witnesses::default(),
             });
             entry.occurrences += seen.occurrences;
             entry.faults = entry.faults.union(seen.faults);
             entry.in_earnest |= !sample;
+            entry.witnesses.unite(&seen.witnesses);
             // Two units may have read different things beside one token, or tried its signature or not.
             entry.facts.merge(&token.facts);
             for &(at, carrier, layers) in &seen.places {

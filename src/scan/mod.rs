@@ -321,7 +321,9 @@ impl<'a> Worker<'a> {
         reader: &mut dyn Read,
     ) -> (PartEnd, io::Result<()>) {
         let sample = is_sample(&origin.path) || origin.member.as_deref().is_some_and(is_sample);
-        let mut tally = Tally { shared: self.shared, origin, part: index, sample, sighted: false, seen: Vec::new() };
+        let file = origin.number();
+        let mut tally =
+            Tally { shared: self.shared, origin, part: index, sample, sighted: false, file, seen: Vec::new() };
         self.scanner.enter(Nature::of(origin.name()));
         let audits = self.shared.job.audits;
         // What a gateway once did is no matter any more.
@@ -501,6 +503,8 @@ struct Tally<'a> {
     sample: bool,
     /// A token was seen.
     sighted: bool,
+    /// Tells the file from others.
+    file: u32,
     seen: Vec<Seen>,
 }
 
@@ -522,11 +526,19 @@ impl Sink for Tally<'_> {
         self.sighted = true;
         let index = sighting.token as usize;
         while self.seen.len() <= index {
-            self.seen.push(Seen { occurrences: 0, faults: Default::default(), places: Vec::new() });
+            self.seen.push(Seen::default());
         }
         let seen = &mut self.seen[index];
         seen.occurrences += 1;
-        seen.faults = seen.faults.union(sighting.faults);
+        let mut faults = sighting.faults;
+        if self.sample {
+            // What is made up proves nothing.
+            faults.remove(Fault::DpopReplayedTarget);
+            faults.remove(Fault::DpopIatSkew);
+        } else if let Some(witness) = sighting.witness {
+            seen.witnesses.add(witness.in_file(self.file));
+        }
+        seen.faults = seen.faults.union(faults);
         if seen.places.len() < PLACES {
             seen.places.push((place(), sighting.carrier, sighting.layers));
         }

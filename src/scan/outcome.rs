@@ -20,6 +20,7 @@ use crate::token::facts::{Facts, Time};
 use crate::token::fault::Fault;
 use crate::token::file::Nature;
 use crate::token::judge::{Case, NoteCase, NoteVerdict, judge, note_severity, note_verdict, rfc3339, severity_of};
+use crate::token::logged::witness::Sources;
 use crate::token::redact::redact;
 
 /// How many ties are put in words; the places of all are given.
@@ -436,6 +437,11 @@ impl Outcome {
                 }
                 Tie::BoundToken(at) => place(at).map(|place| format!("a token in {place} is bound to it")),
                 Tie::Proof(at) => place(at).map(|place| format!("a DPoP proof in {place} was made with it")),
+                Tie::SameJti(at) => place(at).map(|place| format!("another one with the same jti stands in {place}")),
+                Tie::Sources(sources) => Some(sources_in_words(sources)),
+                Tie::Repeated => Some("it was sent with more than one request".to_owned()),
+                Tie::Files(count) => Some(format!("it stands in {count} files that use it")),
+                Tie::Teams => Some("it stands in the folders of two teams".to_owned()),
             };
             words.extend(text);
         }
@@ -489,6 +495,14 @@ impl Outcome {
             .filter(|_| place.origin.member.is_none())
             .map_or(&[][..], |ends| &ends[..place.part as usize]);
         place.at.resolve(before)
+    }
+}
+
+fn sources_in_words(Sources { addresses, agents }: Sources) -> String {
+    match (addresses, agents) {
+        (2.., 2..) => format!("it was sent from {addresses} addresses, by {agents} kinds of client"),
+        (2.., _) => format!("it was sent from {addresses} addresses"),
+        _ => format!("it was sent by {agents} kinds of client"),
     }
 }
 

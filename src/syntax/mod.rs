@@ -5,4 +5,5 @@ pub mod blank;
 pub mod directives;
 pub mod haproxy;
 pub mod json;
+pub mod packed;
 pub mod yaml;

@@ -48,10 +48,3 @@ pub(super) fn token_type(bytes: &[u8], start: usize, end: usize) -> Option<&[u8]
         (skip > 0 && length > 0).then(|| &rest[skip..skip + length])
     })
 }
-
-/// Whether the record speaks of a DPoP proof.
-pub(super) fn mentions_dpop(bytes: &[u8], start: usize, end: usize) -> bool {
-    let before = &bytes[start.saturating_sub(1024)..start];
-    let after = &bytes[end.min(bytes.len())..(end + AHEAD).min(bytes.len())];
-    [before, after].iter().any(|text| text.windows(4).any(|w| w.eq_ignore_ascii_case(b"dpop")))
-}

@@ -1,10 +1,12 @@
 //! From a JOSE header and its claims to facts: who, for whom, how long, how far, bound to what, and every fault that
 //! shows without a clock.
 
+use std::hash::BuildHasher;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::confirmation::{self, has_private_members};
-use super::facts::{Binding, Facts, Kind, Signature, Time};
+use super::facts::{Binding, Facts, Kind, Signature, Time, Unique};
 use super::fault::{Fault, Faults};
 use super::intern::Interner;
 use super::jose;
@@ -222,6 +224,7 @@ pub fn signed(
     if family.role == Role::Proof {
         facts.bound_to = header.proof_key.clone();
     }
+    facts.unique = unique(claims, &facts, payload);
     let registered = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "azp", "client_id"];
     if !registered.iter().any(|name| claims.get(name).is_some()) {
         facts.confidence = Confidence::Medium;
@@ -315,6 +318,18 @@ fn read_claims(claims: &Value<'_>, family: &Family, facts: &mut Facts, intern: &
 
     // The subject that jwt.io has shown since 2015: demo data whoever signed it.
     facts.harmless = text("sub") == Some("1234567890") && text("name").is_some_and(|n| n.starts_with("John Doe"));
+}
+
+/// What no other token of the issuer, no other proof for the target may share.
+fn unique(claims: &Value<'_>, facts: &Facts, payload: &[u8]) -> Option<Unique> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let jti = text("jti")?;
+    let hash = foldhash::quality::FixedState::default();
+    let id = match &facts.bound_to {
+        Some(key) if text("htu").is_some() => hash.hash_one((&key.0, text("htu"), jti)),
+        _ => hash.hash_one((text("iss")?, jti)),
+    };
+    Some(Unique { id: NonZeroU64::new(id)?, claims: hash.hash_one(payload) })
 }
 
 fn is_filled(value: &Value<'_>) -> bool {

@@ -223,12 +223,21 @@ pub fn starts_cleanly(bytes: &[u8], at: usize) -> bool {
             back(2 + digits.count()) == Some(b'[')
         }
         _ if last.is_ascii_hexdigit() => {
-            (back(3) == Some(b'%') && back(2).is_some_and(|b| b.is_ascii_hexdigit()))
+            ends_in_percent(before)
                 || (back(6) == Some(b'\\') && back(5) == Some(b'u'))
                 || (back(4) == Some(b'\\') && back(3) == Some(b'x'))
         }
         _ => false,
     }
+}
+
+/// Whether bytes end in a percent escape, whose percent sign may be escaped in its turn: `%3D`, `%253D`.
+fn ends_in_percent(bytes: &[u8]) -> bool {
+    let Some((mut rest, digits)) = bytes.split_last_chunk::<2>() else { return false };
+    while let Some(outer) = rest.strip_suffix(b"25") {
+        rest = outer;
+    }
+    digits.iter().all(u8::is_ascii_hexdigit) && rest.ends_with(b"%")
 }
 
 /// Whether bytes end in what looks like base64 rather than like a path: a line's worth, with a long mixed stretch.
@@ -292,6 +301,11 @@ mod tests {
             ("\\n", true),
             ("n", false),
             ("%3D", true),
+            ("%253D", true),
+            ("%25253d", true),
+            ("253D", false),
+            ("%253", false),
+            ("D", false),
             ("\\u0022", true),
             ("\\x22", true),
             ("\u{1b}[1;31m", true),

@@ -1,5 +1,6 @@
 //! What is known of a token once it is decoded: small, free of the token itself, independent of the clock.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::fault::Faults;
@@ -172,6 +173,15 @@ pub struct KeyFacts {
     pub thumbprint: Option<Thumbprint>,
 }
 
+/// What a `jti` stands for, in hashes: no two tokens may share it (RFC 7519, section 4.1.7; RFC 9449, section 4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unique {
+    /// Issuer and `jti`; of a DPoP proof its key, its target and `jti`.
+    pub id: NonZeroU64,
+    /// All claims.
+    pub claims: u64,
+}
+
 /// Everything the judge needs to know of a token, but for where it was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -213,6 +223,8 @@ pub struct Facts {
     pub privileged: bool,
     /// No credential at all: demo data, or sent in a way that makes it useless alone.
     pub harmless: bool,
+    /// What its `jti` makes unique.
+    pub unique: Option<Unique>,
     /// Wherever it was seen, it stands as keys stand that are public by design.
     pub public: bool,
     /// Its checksum fits.
@@ -244,6 +256,7 @@ impl Facts {
             faults: Faults::default(),
             privileged: false,
             harmless: false,
+            unique: None,
             public: false,
             summed: false,
             confidence,

@@ -45,6 +45,8 @@ faults! {
     BearerWithCnf = "token-bearer-with-cnf",
     DpopKeyMismatch = "dpop-key-mismatch",
     DpopAthMismatch = "dpop-ath-mismatch",
+    DpopJtiReuse = "dpop-jti-reuse",
+    TokenReplayed = "token-replayed",
     NoExp = "jwt-no-exp",
     SamlSenderVouches = "saml-sender-vouches",
     SamlHokWithoutKey = "saml-hok-without-key",
@@ -75,6 +77,9 @@ faults! {
     SamlUnsigned = "saml-unsigned",
     DpopMissingClaim = "dpop-missing-claim",
     DpopMissingAth = "dpop-missing-ath",
+    DpopReplayedTarget = "dpop-proof-replayed-target",
+    TokenShared = "token-reused-as-shared",
+    JtiRepeated = "jti-repeated-across-tokens",
     TokenPassthrough = "agent-token-passthrough",
     // low
     TtlLong = "jwt-ttl-long",
@@ -94,6 +99,7 @@ faults! {
     DpopTypMissing = "dpop-typ-missing",
     DpopHtuNotCanonical = "dpop-htu-not-canonical",
     DpopLifetime = "dpop-lifetime",
+    DpopIatSkew = "dpop-iat-skew",
     // info
     DelegationChain = "delegation-chain",
     MalformedSignature = "jwt-malformed-signature",

@@ -24,6 +24,7 @@ pub mod jose_json;
 pub mod judge;
 pub mod keys;
 pub mod known;
+pub mod logged;
 mod made_up;
 pub mod names;
 mod pair;

@@ -1,16 +1,17 @@
-//! Whether a DPoP proof and the access token that were logged as one request belong together (RFC 9449, sections 4.2,
-//! 4.3 and 7.1). A log that holds both is evidence of what was sent; a wrong pair would be a false accusation, so two
+//! Whether a DPoP proof and what was logged as one request with it belong together: the access token, the request line
+//! (RFC 9449, sections 4.2, 4.3 and 7.1). A log that holds both is evidence of what was sent; a wrong pair would be a false accusation, so two
 //! requests are never mixed: where more than one token could belong to a proof, nothing is said.
 
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
-use super::confirmation;
 use super::escape::COMPACT;
 use super::facts::Binding;
 use super::fault::{Fault, Faults};
 use super::jose;
 use super::keys::Thumbprint;
+use super::logged::{self, target};
+use super::{beside, confirmation};
 use crate::syntax::json::{self, Value};
 
 /// How far a request reaches on either side of a proof, in bytes.
@@ -24,12 +25,16 @@ struct Presented<'a> {
     whole: bool,
 }
 
-/// What is wrong with the proof at `start..end`, whose header holds the key with that thumbprint, if the token that it
+/// What is wrong with the proof at `start..end`, whose header holds the key with that thumbprint, if the request that it
 /// was sent with stands beside it.
 pub(super) fn faults(bytes: &[u8], start: usize, end: usize, key: Option<&Thumbprint>) -> Faults {
     let mut faults = Faults::default();
     let Some(proof) = claims(&bytes[start..end]) else { return faults };
     let Some(proof) = json::parse(&proof) else { return faults };
+    let text = |name: &str| proof.get(name).and_then(Value::as_str);
+    if let (Some(htm), Some(htu)) = (text("htm"), text("htu")) {
+        faults.insert_if(target::is_another(bytes, start, end, htm, htu), Fault::DpopReplayedTarget);
+    }
     let Some(token) = presented(bytes, start, end) else { return faults };
     faults.insert_if(proof.get("ath").is_none(), Fault::DpopMissingAth);
     let Some(payload) = claims(token.text) else { return faults };
@@ -119,6 +124,30 @@ fn is_one_request(between: &[u8], before: &[u8]) -> bool {
 fn trim_name(before: &[u8]) -> &[u8] {
     let end = before.iter().rposition(|b| !matches!(b, b'"' | b'\'' | b'\\' | b':' | b' ')).map_or(0, |at| at + 1);
     &before[..end]
+}
+
+/// Whether the request that a token stands in speaks of a DPoP proof: on its line or, where that is a header, in the
+/// headers around it.
+pub(super) fn mentions_dpop(bytes: &[u8], start: usize, end: usize) -> bool {
+    let mentions = |text: &[u8]| text.windows(4).any(|w| w.eq_ignore_ascii_case(b"dpop"));
+    let above = &bytes[start.saturating_sub(logged::REACH)..start];
+    let below = &bytes[end.min(bytes.len())..bytes.len().min(end + beside::AHEAD)];
+    let (above, before) = above.split_at(memchr::memrchr(b'\n', above).map_or(0, |at| at + 1));
+    let (after, below) = below.split_at(memchr::memchr(b'\n', below).unwrap_or(below.len()));
+    if mentions(before) || mentions(after) {
+        return true;
+    }
+    // A wire log has a time before each header.
+    let header = |line: &[u8]| {
+        let dumped = memchr::memmem::rfind(&line[..line.len().min(256)], b">> ").map_or(line, |at| &line[at + 3..]);
+        let text = bare(dumped);
+        is_header(text) || (!text.is_empty() && text.iter().all(|b| matches!(b, b'{' | b'}' | b',' | b' ')))
+    };
+    let above = above.strip_suffix(b"\n").unwrap_or_default();
+    let below = below.strip_prefix(b"\n").unwrap_or_default();
+    header(before)
+        && (above.rsplit(|b| *b == b'\n').take_while(|line| header(line)).any(mentions)
+            || below.split(|b| *b == b'\n').take_while(|line| header(line)).any(mentions))
 }
 
 /// Gathers the tokens in header lines of one request, from the proof away up to what is no header any more, or the

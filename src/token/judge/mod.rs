@@ -387,12 +387,14 @@ fn severity(
     if faults.contains(Fault::DpopJwkPrivate) {
         return Severity::Critical;
     }
-    // What was logged happened, however long ago.
-    let misused = faults.contains(Fault::DpopKeyMismatch) || faults.contains(Fault::DpopAthMismatch);
-    if misused && facts.signature != Signature::Broken {
-        return Severity::High;
+    if facts.signature == Signature::Broken {
+        return Severity::Info;
     }
-    if facts.signature == Signature::Broken || reach == Reach::Public {
+    // What was logged happened, however long ago.
+    if family.role == Role::Proof {
+        return misuse(faults);
+    }
+    if reach == Reach::Public {
         return Severity::Info;
     }
     if state == State::Expired && !faults.contains(Fault::ExpUnitMs) {
@@ -400,7 +402,11 @@ fn severity(
         let process = process.into_iter().any(|fault| faults.contains(fault));
         let lasting = [Fault::AlgWeakSecret, Fault::AlgNone, Fault::PopKeyWithToken, Fault::PopKeyShared];
         let lasting = family.role == Role::Refresh || lasting.into_iter().any(|fault| faults.contains(fault));
-        return if lasting || (process && portable != Portable::No) { Severity::Low } else { Severity::Info };
+        return match () {
+            () if faults.contains(Fault::TokenReplayed) => Severity::Medium,
+            () if lasting || (process && portable != Portable::No) => Severity::Low,
+            () => Severity::Info,
+        };
     }
     if facts.confidence == Confidence::Low {
         return Severity::Low;
@@ -430,10 +436,26 @@ fn severity(
         // The way around the binding lies beside it.
         _ if faults.contains(Fault::PopKeyWithToken) => Severity::Critical,
         _ if faults.contains(Fault::PopKeyShared) => Severity::High,
-        _ if faults.contains(Fault::BearerWithCnf) => Severity::Medium,
+        _ if faults.contains(Fault::TokenReplayed) && portable != Portable::No => Severity::High,
+        _ if faults.contains(Fault::BearerWithCnf) || faults.contains(Fault::TokenReplayed) => Severity::Medium,
         _ => Severity::Info,
     };
     found.max(at_least)
+}
+
+/// How grave it is what a log shows of a proof, which by itself is of no use to anybody.
+fn misuse(faults: Faults) -> Severity {
+    match faults {
+        _ if [Fault::DpopKeyMismatch, Fault::DpopAthMismatch, Fault::DpopJtiReuse]
+            .iter()
+            .any(|f| faults.contains(*f)) =>
+        {
+            Severity::High
+        }
+        _ if faults.contains(Fault::DpopReplayedTarget) => Severity::Medium,
+        _ if faults.contains(Fault::DpopIatSkew) => Severity::Low,
+        _ => Severity::Info,
+    }
 }
 
 #[cfg(test)]

@@ -91,6 +91,12 @@ impl View<'_> {
             Role::Proof if self.faults.contains(Fault::DpopAthMismatch) => {
                 return "This DPoP proof was made for another token than the one it was sent with.".to_owned();
             }
+            Role::Proof if self.faults.contains(Fault::DpopJtiReuse) => {
+                return "This DPoP proof, or one with the same jti, was sent more than once: somebody sent again what was meant for one request.".to_owned();
+            }
+            Role::Proof if self.faults.contains(Fault::DpopReplayedTarget) => {
+                return "This DPoP proof was made for another request than the one it was sent with.".to_owned();
+            }
             Role::Proof => {
                 return "A DPoP proof: no credential without its access token, and only fresh for minutes.".to_owned();
             }
@@ -307,6 +313,12 @@ impl View<'_> {
         if self.faults.contains(Fault::DpopAthMismatch) {
             say("its ath is not the hash of the token beside it".to_owned());
         }
+        if self.faults.contains(Fault::DpopReplayedTarget) {
+            say("its htm or htu is not that of the request beside it".to_owned());
+        }
+        if self.faults.contains(Fault::DpopIatSkew) {
+            say("its iat is minutes away from the time of the record".to_owned());
+        }
         if self.faults.contains(Fault::DpopMissingAth) {
             say("sent with an access token, yet without its hash".to_owned());
         }
@@ -328,7 +340,10 @@ impl View<'_> {
             matches!(self.family.role, Role::Proof | Role::Logout | Role::Request) || self.facts.harmless;
         if self.faults.contains(Fault::AlgWeakSecret) || self.faults.contains(Fault::DpopJwkPrivate) {
             // The key is the problem, whatever became of the token.
-        } else if rule == Fault::DpopKeyMismatch.slug() || rule == Fault::DpopAthMismatch.slug() {
+        } else if [Fault::DpopKeyMismatch, Fault::DpopAthMismatch, Fault::DpopJtiReuse, Fault::DpopReplayedTarget]
+            .iter()
+            .any(|fault| rule == fault.slug())
+        {
             return catalogue.check(rule).map(|check| check.first_fix()).unwrap_or_default();
         } else if let Some(cache) = case.cache {
             return cache_fix(cache);

@@ -49,11 +49,21 @@ fn is_followed(rest: &[u8], scheme: bool, option: bool) -> bool {
     true
 }
 
-/// The identifier around an anchor; dots separate, an escape's leftover before it is none of it.
-fn identifier(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(*b, b'_' | b'-');
+/// What identifiers are made of; dots separate.
+fn is_part(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(*byte, b'_' | b'-')
+}
+
+/// Past the end of the identifier around an anchor.
+fn identifier_end(bytes: &[u8], at: usize) -> usize {
+    at + bytes[at..].iter().take(48).take_while(|b| is_part(b)).count()
+}
+
+/// Where the identifier around an anchor begins, if it is no longer than names are; an escape's leftover before it is none
+/// of it.
+fn identifier_start(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
     let floor = at.saturating_sub(40);
-    let mut start = at - bytes[floor..at].iter().rev().take_while(|b| part(b)).count();
+    let mut start = at - bytes[floor..at].iter().rev().take_while(|b| is_part(b)).count();
     if start > 0 && at > start {
         let leftover = match bytes[start - 1] {
             b'\\' if matches!(bytes[start], b'n' | b't' | b'r') => 1,
@@ -63,25 +73,27 @@ fn identifier(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
         };
         start = (start + leftover).min(at);
     }
-    let end = at + bytes[at..].iter().take(48).take_while(|b| part(b)).count();
-    (end - start <= 64).then_some((start, end))
+    (end - start <= 64).then_some(start)
 }
 
 impl Reader<'_> {
     /// What the anchor at `at` announces.
     pub(super) fn anchor(&self, at: usize) -> Read<Vec<Named>> {
         let bytes = self.bytes;
-        let Some((start, end)) = identifier(bytes, at) else { return Ok(Vec::new()) };
+        let end = identifier_end(bytes, at);
         if self.more && end + 64 > bytes.len() {
             return Err(CutOff);
         }
+        let scheme = end >= 6 && bytes[end - 6..end].eq_ignore_ascii_case(b"bearer");
+        // What follows tells most mentions apart, and is nearer than where the name begins.
+        if !is_followed(&bytes[end..], scheme, true) {
+            return Ok(Vec::new());
+        }
+        let Some(start) = identifier_start(bytes, at, end) else { return Ok(Vec::new()) };
         let written = &bytes[start..end];
         let option = written.starts_with(b"--") || matches!(self.form, Form::Commands | Form::Dockerfile);
-        if !is_followed(
-            &bytes[end..],
-            end - start >= 6 && written[end - start - 6..].eq_ignore_ascii_case(b"bearer"),
-            option,
-        ) {
+        let scheme = scheme && written.len() >= 6;
+        if !is_followed(&bytes[end..], scheme, option) {
             return Ok(Vec::new());
         }
         let name = normalise(written);

@@ -102,35 +102,57 @@ impl Prefilter {
     }
 }
 
+/// Some bytes of a literal, whether in any letter case, and the literal's number.
+type PieceOf<'a> = ((&'a [u8], bool), usize);
+
+/// Bytes that could be a word.
+struct Piece<'a> {
+    /// What a word more costs, and what it costs that ordinary text has these bytes.
+    cost: f32,
+    /// One for each literal that has them.
+    of: &'a [PieceOf<'a>],
+    /// How many of these literals have no word yet.
+    open: usize,
+}
+
+impl<'a> Piece<'a> {
+    fn new(of: &'a [PieceOf<'a>]) -> Self {
+        // A word more costs about as much as a few places where it stands for nothing.
+        Self { cost: 3.0 + buckets::commonness(of[0].0.0), of, open: of.len() }
+    }
+
+    /// What it costs for each literal that it would be the word of.
+    fn price(&self) -> f32 {
+        self.cost / self.open as f32
+    }
+}
+
 /// Words of `length` bytes, one for each literal: rare in ordinary text, and shared by many literals.
 fn cover(literals: &[(u16, &Anchor)], length: usize) -> Vec<(Word, Vec<Owner>)> {
-    let mut open = literals.to_vec();
+    let mut all: Vec<PieceOf<'_>> = Vec::new();
+    for (number, (_, anchor)) in literals.iter().enumerate() {
+        all.extend(anchor.literal.windows(length).map(|bytes| ((bytes, anchor.any_case), number)));
+    }
+    all.sort_unstable();
+    all.dedup();
+    let mut pieces: Vec<Piece<'_>> = all.chunk_by(|a, b| a.0 == b.0).map(Piece::new).collect();
+    let mut open = vec![true; literals.len()];
     let mut words = Vec::new();
-    let mut pieces: Vec<((&[u8], bool), u16)> = Vec::new();
-    while !open.is_empty() {
-        pieces.clear();
-        for (index, anchor) in &open {
-            pieces.extend(anchor.literal.windows(length).map(|piece| ((piece, anchor.any_case), *index)));
-        }
-        pieces.sort_unstable();
-        pieces.dedup();
-        // A word more costs about as much as a few places where it stands for nothing.
-        let price = |same: &[((&[u8], bool), u16)]| (3.0 + buckets::commonness(same[0].0.0)) / same.len() as f32;
-        let best =
-            pieces.chunk_by(|a, b| a.0 == b.0).min_by(|a, b| price(a).total_cmp(&price(b))).map(|same| same[0].0);
-        let Some((bytes, any_case)) = best else { break };
+    while let Some(best) = pieces.iter().min_by(|a, b| a.price().total_cmp(&b.price())) {
+        let ((bytes, any_case), _) = best.of[0];
         let mut owners = Vec::new();
-        open.retain(|(index, anchor)| {
+        for (_, number) in best.of {
+            let (index, anchor) = literals[*number];
             let offset = anchor.literal.windows(length).position(|piece| piece == bytes);
-            match offset.filter(|_| anchor.any_case == any_case) {
-                Some(offset) => {
-                    owners.push(Owner { anchor: *index, offset: offset as u8 });
-                    false
-                }
-                None => true,
+            if let Some(offset) = offset.filter(|_| std::mem::take(&mut open[*number])) {
+                owners.push(Owner { anchor: index, offset: offset as u8 });
             }
-        });
+        }
         words.push((Word::new(bytes, any_case), owners));
+        pieces.retain_mut(|piece| {
+            piece.open = piece.of.iter().filter(|(_, number)| open[*number]).count();
+            piece.open > 0
+        });
     }
     words
 }

@@ -10,8 +10,10 @@ use crate::token::facts::Facts;
 use crate::token::signing_secret::{self, Outcome};
 use crate::token::weak_secret::Signed;
 
-/// How many tokens of one key are tried against the list of known secrets, per unit.
+/// How many tokens of one key are tried against the list of known secrets, in a file or in its first part.
 const WEAK_SAMPLES: u8 = 3;
+/// The same in each further part: a big file has many, mostly with the keys of the first.
+const WEAK_SAMPLES_LATER: u8 = 1;
 /// How many tokens are remembered to have been tried.
 const MAX_TRIED: usize = 16 * 1024;
 /// How many tokens of one key are kept for secrets that are found later, per unit.
@@ -69,7 +71,7 @@ impl Scanner<'_> {
         {
             return true;
         }
-        if samples.tried >= WEAK_SAMPLES {
+        if samples.tried >= if self.own_from == 0 { WEAK_SAMPLES } else { WEAK_SAMPLES_LATER } {
             return false;
         }
         let found = self.known_secret(&header.alg, signed, signature);

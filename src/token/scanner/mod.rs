@@ -33,6 +33,7 @@ use super::fault::{Fault, Faults};
 use super::file::Nature;
 use super::intern::Interner;
 use super::keys::Certificate;
+use super::logged::witness::Witness;
 use super::prefilter::AnchorHit;
 use super::request;
 use crate::origin::Layers;
@@ -90,6 +91,8 @@ pub struct Sighting {
     pub faults: Faults,
     /// What was undone to read it.
     pub layers: Layers,
+    /// What the record around it says of who sent it, and when.
+    pub witness: Option<Witness>,
 }
 
 /// Something to say about a place where no token need stand.
@@ -390,7 +393,7 @@ impl<'e> Scanner<'e> {
         faults.insert_if(in_url, Fault::InUrl);
         if before.scheme == Some("bearer") {
             faults.insert_if(role == Role::Id, Fault::IdAsAccess);
-            let downgraded = facts.binding == Binding::Jkt && !beside::mentions_dpop(window.bytes, start, end);
+            let downgraded = facts.binding == Binding::Jkt && !request::mentions_dpop(window.bytes, start, end);
             faults.insert_if(downgraded, Fault::BearerWithCnf);
         }
         let claims_dpop = |t: &[u8]| t.eq_ignore_ascii_case(b"dpop");

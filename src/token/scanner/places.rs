@@ -1,17 +1,24 @@
 //! What a place says of the token that stands there: the file it is in, and what surrounds it.
 
 use super::{NeedMore, Remark, Scanner, Sighting, Window};
+use crate::rules::Role;
 use crate::token::agent;
 use crate::token::cache::Content;
 use crate::token::carrier::Carrier;
+use crate::token::facts::Kind;
 use crate::token::fault::{Fault, Faults};
 use crate::token::file::Form;
+use crate::token::logged::Record;
+use crate::token::logged::witness::Witness;
 use crate::token::names::Extra;
 
 /// As much of a file as its first bytes are asked for.
 const HEAD: usize = 64;
 /// How far before a token it is looked for what part of a notebook it is in.
 const CELL: usize = 24 * 1024;
+/// How far a proof's `iat` may be from the time of its record, in seconds (RFC 9449, section 11.1, speaks of seconds or
+/// minutes).
+const MAX_SKEW: i64 = 300;
 /// How far behind a name a placeholder may reach.
 const AHEAD: usize = 160;
 
@@ -113,12 +120,37 @@ impl Scanner<'_> {
         if self.tokens[token as usize].facts.key.is_none() {
             faults = faults.union(self.place_faults(window, start));
         }
+        let (witness, told) = self.testimony(window, token, start, end);
+        faults = faults.union(told);
         let (start, end) = (window.base + start as u64, window.base + end as u64);
         self.claimed = self.claimed.max(end);
         if self.foreign {
             return;
         }
-        self.sightings.push(Sighting { token, start, end, carrier, faults, layers: self.layers });
+        self.sightings.push(Sighting { token, start, end, carrier, faults, layers: self.layers, witness });
+    }
+
+    /// What the record around a token says of the request it was sent with.
+    fn testimony(&mut self, window: &Window<'_>, token: u32, start: usize, end: usize) -> (Option<Witness>, Faults) {
+        let mut faults = Faults::default();
+        let facts = &self.tokens[token as usize].facts;
+        let family = self.engine.family(facts.family);
+        let proof = family.role == Role::Proof && facts.bound_to.is_some();
+        let issued = matches!(family.role, Role::Access | Role::Session | Role::Id | Role::Refresh | Role::Assertion);
+        // Keys that a person or a machine keeps for long are sent from wherever that is.
+        let passed_on = issued && facts.kind != Kind::SignedUrl && family.policy != "pat";
+        if !(proof || passed_on) || self.foreign || self.work < 0 || !self.layers.is_empty() {
+            return (None, faults);
+        }
+        let Some(record) = Record::around(window.bytes, start, end, window.base == 0) else { return (None, faults) };
+        self.work -= record.length() as i64;
+        let Some(logged) = record.read() else { return (None, faults) };
+        if !proof {
+            return (Witness::of_token(&logged), faults);
+        }
+        let skew = facts.issued.seconds().and_then(|iat| logged.stamp.off_by(iat));
+        faults.insert_if(skew.is_some_and(|skew| skew > MAX_SKEW), Fault::DpopIatSkew);
+        (Some(Witness::of_proof(&logged)), faults)
     }
 }
 
