@@ -221,6 +221,7 @@ def observe(run, product, scratch):
             status, sent = ask(run, probe, client, number)
             seen["exchanges"].append({"number": number, "probe": probe, "client": client, "status": status,
                                       "sent": sent, "seen": backends.drain()})
+    time.sleep(0.15)  # the last request is logged after it is answered
     gateway.send_signal(getattr(product, "STOP", signal.SIGTERM))
     try:
         gateway.wait(8)
