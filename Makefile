@@ -12,7 +12,8 @@ test:
 	rustup component list --installed 2>/dev/null | grep -q rustfmt || rustup component add rustfmt clippy
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo test --locked
+	tests/oracle/install.sh
+	KEYBOUND_ORACLE=1 cargo test --locked
 	cargo build --locked --release
 	./target/release/keybound rules check
 	./target/release/keybound scan .

@@ -211,7 +211,7 @@ def observe(run, product, scratch):
     probes = list(run["probes"])
     for port in seen["listening"]:
         if not any(probe["port"] == port for probe in probes):
-            probes.append({"port": port, "tls": speaks_tls(port), "host": "api.example.com", "path": "/kb-probe"})
+            probes.append({"port": port, "tls": speaks_tls(port), "host": "api.example.com", "path": "/probe-7"})
     time.sleep(getattr(product, "SETTLES", 0))
     backends.drain()
     number = 0

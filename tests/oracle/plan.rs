@@ -146,10 +146,10 @@ impl Probe {
         let host = hop.listener.hosts.first().map_or("api.example.com".to_owned(), |host| host.replace('*', "kb"));
         let path = match &hop.route.path {
             PathMatch::Exact(path) => path.clone(),
-            PathMatch::Prefix(prefix) if prefix.ends_with('/') => format!("{prefix}kb-probe"),
-            PathMatch::Prefix(prefix) => format!("{prefix}/kb-probe"),
-            PathMatch::Pattern(pattern) => example(pattern).unwrap_or_else(|| "/kb-probe".to_owned()),
-            PathMatch::Any | PathMatch::Other => "/kb-probe".to_owned(),
+            PathMatch::Prefix(prefix) if prefix.ends_with('/') => format!("{prefix}probe-7"),
+            PathMatch::Prefix(prefix) => format!("{prefix}/probe-7"),
+            PathMatch::Pattern(pattern) => example(pattern).unwrap_or_else(|| "/probe-7".to_owned()),
+            PathMatch::Any | PathMatch::Other => "/probe-7".to_owned(),
         };
         let probe = |port: &u16| Self { port: *port, tls, host: host.clone(), path: path.clone() };
         hop.listener.ports.iter().map(probe).collect()

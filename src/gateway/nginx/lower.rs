@@ -95,6 +95,9 @@ impl<'t> Way<'_, 't> {
             if all_alike {
                 hop.route.when.clear();
             }
+            if let Some(prefix) = self.within() {
+                hop.route.when.push(format!("the path begins with {prefix}"));
+            }
             if self.named {
                 hop.route.when.push("another way fails".to_owned());
             }
@@ -211,6 +214,14 @@ impl<'t> Way<'_, 't> {
                 in_force(&passed.chain, &[name]).nodes.first().is_some_and(|node| node.argument(0) != "off")
             }),
         }
+    }
+
+    /// The prefix that a pattern's paths must have besides, where it stands within another location.
+    fn within(&self) -> Option<&str> {
+        let location = &self.server.locations[self.entry?];
+        let pattern = matches!(location.select, Select::Pattern { .. });
+        let parent = &self.server.locations[location.parent.filter(|_| pattern)?];
+        Some(&parent.pattern)
     }
 
     fn path(&self) -> PathMatch {

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs the gateways that tests/oracle.rs runs, and what runs them, where they are missing. For Debian and what comes
+# from it; needs root, or sudo without a password. Says what it cannot do, and leaves it to the test to judge.
+set -euo pipefail
+
+packages=()
+needs() { command -v "$1" >/dev/null || PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || packages+=("${@:2}"); }
+needs python3 python3
+needs openssl openssl
+needs unshare util-linux
+needs ip iproute2
+needs nginx nginx
+compgen -G '/usr/lib/nginx/modules/ngx_stream_module.so' >/dev/null || packages+=(libnginx-mod-stream)
+
+[ ${#packages[@]} -gt 0 ] || exit 0
+if ! command -v apt-get >/dev/null; then
+  echo "install by hand, there is no apt-get here: ${packages[*]}" >&2
+  exit 0
+fi
+root=()
+if [ "$(id -u)" != 0 ]; then
+  if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
+    echo "install as root: ${packages[*]}" >&2
+    exit 0
+  fi
+  root=(sudo -n)
+fi
+# No service is to be started.
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+for attempt in 1 2 3; do
+  if "${root[@]}" apt-get update -qq && "${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+    apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null; then
+    exit 0
+  fi
+  echo "attempt $attempt at installing ${packages[*]} failed" >&2
+  sleep $((attempt * 5))
+done
+echo "could not be installed: ${packages[*]}" >&2
