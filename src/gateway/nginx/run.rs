@@ -631,6 +631,11 @@ impl<'a, 't> Run<'a, 't> {
             }
             return self.value_at(default, depth + 1);
         }
+        // Who takes the query apart does so to mask it.
+        let taken_apart = entries.iter().any(|(key, value)| key.starts_with('~') && cuts_out(value));
+        if taken_apart && source.contains(&Piece::Query) {
+            return vec![Piece::Made];
+        }
         // The certificate is there: the entries for an empty value are out.
         let there = value::never_empty(&source);
         let mut outcomes: Vec<(String, Pieces)> = Vec::new();

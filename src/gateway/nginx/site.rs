@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::Node;
 use crate::gateway::hop::{Cause, ClientAuth, Listener, Place};
+use crate::syntax::directives::UNKNOWN;
 
 /// What kind of level it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -336,8 +337,8 @@ pub(super) fn asks(chain: &[Level<'_>]) -> (ClientAuth, Option<Place>) {
 
 fn listener(chain: &[Level<'_>], tls: bool, any_tls: bool, names: &[String], sockets: &BTreeSet<Socket>) -> Listener {
     let (auth, asks_at) = asks(chain);
-    let hosts: Vec<String> =
-        names.iter().filter(|name| !matches!(name.as_str(), "" | "_") && !name.starts_with('~')).cloned().collect();
+    let plain = |name: &&String| !matches!(name.as_str(), "" | "_") && !name.starts_with(['~', UNKNOWN, '$']);
+    let hosts: Vec<String> = names.iter().filter(plain).cloned().collect();
     let ports: BTreeSet<u16> = sockets.iter().map(|socket| socket.port).filter(|port| *port != 0).collect();
     let mut label = match (ports.first(), sockets.first()) {
         (Some(port), _) => format!(":{port}"),
