@@ -5,6 +5,7 @@
 
 pub mod baseline;
 pub mod cli;
+pub mod config;
 pub mod finding;
 pub mod gateway;
 pub mod origin;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["span", "secret", "finding", "origin"],
     &["syntax"],
-    &["rules", "policy", "baseline"],
+    &["rules", "policy", "baseline", "config"],
     &["token", "gateway"],
     &["source"],
     &["scan"],

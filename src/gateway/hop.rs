@@ -9,16 +9,7 @@
 
 use std::collections::BTreeMap;
 
-/// A stretch of a file: the number of the file in [`Files`](super::files::Files), and byte offsets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// The file.
-    pub file: u32,
-    /// Offset of the first byte.
-    pub start: u32,
-    /// Offset one past the last byte.
-    pub end: u32,
-}
+pub use crate::config::place::Place;
 
 /// The kinds of clients that the model tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,21 +5,19 @@
 
 mod checks;
 mod evidence;
-pub mod files;
 pub mod hop;
 mod rule;
-mod tree;
 mod words;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use files::{Files, Text};
 use hop::{Cause, Hop, Place};
 pub use rule::Rule;
 
-use crate::finding::{Confidence, Coverage, Finding, HopRecord, Location, Related, Severity, Status};
-use crate::origin::Layer;
+pub use crate::config::files;
+use crate::config::tree;
+use crate::finding::{Confidence, Coverage, Finding, HopRecord, Related, Severity, Status};
 use crate::policy::Policy;
 
 /// Declares the front ends: one line each.
@@ -232,16 +230,7 @@ fn finding(
     let hop = fault.hop;
     let mut related: Vec<Related> = Vec::new();
     for (place, message) in &fault.related {
-        let text = files.get(place.file);
-        let at = files.line_column(place.file, place.start);
-        let row = Related {
-            path: safe(&text.origin.path).into(),
-            member: text.origin.member.as_deref().map(|member| safe(member).into()),
-            line: at.line,
-            column: at.column,
-            message: message.clone(),
-            packed: !text.origin.layers.is_empty(),
-        };
+        let row = files.related(*place, message.clone(), safe);
         if !related.contains(&row) {
             related.push(row);
         }
@@ -253,7 +242,7 @@ fn finding(
         confidence: Confidence::High,
         message: safe(&words::message(fault)),
         faults: vec![fault.rule.slug().to_owned()],
-        location: location(fault.place, files, safe),
+        location: files.location(fault.place, safe),
         related,
         occurrences: 1,
         carrier: "configuration",
@@ -269,25 +258,5 @@ fn finding(
         reason: Some(reason),
         because: words::because(fault).iter().map(|text| safe(text)).collect(),
         fix: safe(&front_end.fix(fault.rule, fault.cause, fault.header.as_deref().map(words::written).as_deref())),
-    }
-}
-
-fn location(place: Place, files: &Files, safe: &dyn Fn(&str) -> String) -> Location {
-    let origin = &files.get(place.file).origin;
-    let first = files.line_column(place.file, place.start);
-    let end = files.line_column(place.file, place.end);
-    Location {
-        path: safe(&origin.path).into(),
-        line: first.line,
-        column: first.column,
-        end_line: end.line,
-        end_column: end.column,
-        byte_start: u64::from(place.start),
-        byte_end: u64::from(place.end),
-        layers: origin.layers.iter().map(Layer::word).collect(),
-        member: origin.member.as_deref().map(|member| -> Arc<str> { safe(member).into() }),
-        commit: origin.revision.as_ref().map(|revision| revision.commit.clone()),
-        author_date: None,
-        packed: !origin.layers.is_empty(),
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::config::files::Text;
 use crate::finding::{Coverage, Status};
-use crate::gateway::files::Text;
 use crate::gateway::{is_candidate, may_be_configuration};
 use crate::origin::Origin;
 

@@ -1,22 +1,26 @@
 //! A cursor over the trees of YAML and JSON, for products whose configuration is one: it knows the file, and by which
 //! key it came to a node, so that everything it finds has a place to be reported.
 
-use super::hop::Place;
+use super::place::Place;
 use crate::syntax::blank::UNKNOWN;
 use crate::syntax::yaml::{Kind, Node};
 
 /// A node, with where it stands.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct At<'a> {
-    pub(super) file: u32,
-    pub(super) node: &'a Node,
+pub struct At<'a> {
+    /// The file, by number.
+    pub file: u32,
+    /// The node.
+    pub node: &'a Node,
     key: Option<&'a Node>,
 }
 
 /// What a switch is set to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Switch {
+pub enum Switch {
+    /// On.
     On,
+    /// Off.
     Off,
     /// A template or a variable decides.
     Unknown,
@@ -24,22 +28,22 @@ pub(super) enum Switch {
 
 impl<'a> At<'a> {
     /// The root of a document.
-    pub(super) const fn root(file: u32, node: &'a Node) -> Self {
+    pub const fn root(file: u32, node: &'a Node) -> Self {
         Self { file, node, key: None }
     }
 
     /// The value of a key. How a product writes its keys is all one: `trusted_ca`, `trustedCa`, `trustedca`.
-    pub(super) fn get(self, key: &str) -> Option<Self> {
+    pub fn get(self, key: &str) -> Option<Self> {
         self.entries().find(|(name, _)| same_key(name, key)).map(|(_, at)| at)
     }
 
     /// The value at the end of a row of keys.
-    pub(super) fn path(self, keys: &[&str]) -> Option<Self> {
+    pub fn path(self, keys: &[&str]) -> Option<Self> {
         keys.iter().try_fold(self, |at, key| at.get(key))
     }
 
     /// The entries of a mapping, those that it merges (`<<`) last.
-    pub(super) fn entries(self) -> impl Iterator<Item = (&'a str, Self)> {
+    pub fn entries(self) -> impl Iterator<Item = (&'a str, Self)> {
         let own = self.node.entries().iter().filter(|(key, _)| key.text() != Some("<<"));
         let merged = self.node.entries().iter().filter(|(key, _)| key.text() == Some("<<"));
         let merged = merged.flat_map(|(_, value)| match &value.kind {
@@ -51,7 +55,7 @@ impl<'a> At<'a> {
     }
 
     /// The items of a sequence; the node itself where it is none and not empty.
-    pub(super) fn items(self) -> impl Iterator<Item = Self> {
+    pub fn items(self) -> impl Iterator<Item = Self> {
         let items: &'a [Node] = match &self.node.kind {
             Kind::Sequence(items) => items,
             Kind::Scalar { text, .. } if text.is_empty() => &[],
@@ -61,22 +65,22 @@ impl<'a> At<'a> {
     }
 
     /// The items of the list under a key.
-    pub(super) fn list(self, key: &str) -> impl Iterator<Item = Self> {
+    pub fn list(self, key: &str) -> impl Iterator<Item = Self> {
         self.get(key).into_iter().flat_map(Self::items)
     }
 
     /// The text of a scalar; nothing where a template has a part in it.
-    pub(super) fn text(self) -> Option<&'a str> {
+    pub fn text(self) -> Option<&'a str> {
         self.node.text().filter(|text| !text.contains(UNKNOWN))
     }
 
     /// The text under a key.
-    pub(super) fn word(self, key: &str) -> Option<&'a str> {
+    pub fn word(self, key: &str) -> Option<&'a str> {
         self.get(key)?.text()
     }
 
     /// What a switch under a key is set to; `default` where it is not there.
-    pub(super) fn switch(self, key: &str, default: bool) -> Switch {
+    pub fn switch(self, key: &str, default: bool) -> Switch {
         let default = if default { Switch::On } else { Switch::Off };
         match self.get(key).map(|at| at.node.text().map(str::to_ascii_lowercase)) {
             None => default,
@@ -96,7 +100,7 @@ impl<'a> At<'a> {
     }
 
     /// Whether a template has a part in anything below.
-    pub(super) fn holds_template(self) -> bool {
+    pub fn holds_template(self) -> bool {
         fn holds(node: &Node) -> bool {
             match &node.kind {
                 Kind::Scalar { text, .. } => text.contains(UNKNOWN),
@@ -109,7 +113,7 @@ impl<'a> At<'a> {
     }
 
     /// Whether nothing stands there: no entries, no items, no text.
-    pub(super) fn is_empty(self) -> bool {
+    pub fn is_empty(self) -> bool {
         match &self.node.kind {
             Kind::Scalar { text, .. } => matches!(text.as_str(), "" | "null" | "~"),
             Kind::Sequence(items) => items.is_empty(),
@@ -119,7 +123,7 @@ impl<'a> At<'a> {
     }
 
     /// Where it is reported: its key, with its value where that is on the same line.
-    pub(super) fn place(self) -> Place {
+    pub fn place(self) -> Place {
         let first = first_scalar(self.node);
         let start = self.key.unwrap_or(first);
         let end = if self.node.text().is_some() && self.node.place.line == start.place.line {
@@ -133,7 +137,7 @@ impl<'a> At<'a> {
 }
 
 /// Whether two spellings of a key are one.
-pub(super) fn same_key(a: &str, b: &str) -> bool {
+pub fn same_key(a: &str, b: &str) -> bool {
     fn letters(key: &str) -> impl Iterator<Item = u8> + '_ {
         key.bytes().filter(|b| *b != b'_').map(|b| b.to_ascii_lowercase())
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::hop::Place;
-use crate::origin::Origin;
+use super::place::Place;
+use crate::finding::{Location, Related};
+use crate::origin::{Layer, Origin};
 use crate::span::LineColumn;
 
 /// A text.
@@ -67,6 +68,41 @@ impl Files {
     /// Line and column of a byte of a text.
     pub fn line_column(&self, number: u32, offset: u32) -> LineColumn {
         LineColumn::of(self.get(number).text.as_bytes(), offset as usize)
+    }
+
+    /// A place as findings name it. `safe` makes a text fit to be printed.
+    pub fn location(&self, place: Place, safe: &dyn Fn(&str) -> String) -> Location {
+        let origin = &self.get(place.file).origin;
+        let first = self.line_column(place.file, place.start);
+        let end = self.line_column(place.file, place.end);
+        Location {
+            path: safe(&origin.path).into(),
+            line: first.line,
+            column: first.column,
+            end_line: end.line,
+            end_column: end.column,
+            byte_start: u64::from(place.start),
+            byte_end: u64::from(place.end),
+            layers: origin.layers.iter().map(Layer::word).collect(),
+            member: origin.member.as_deref().map(|member| -> Arc<str> { safe(member).into() }),
+            commit: origin.revision.as_ref().map(|revision| revision.commit.clone()),
+            author_date: None,
+            packed: !origin.layers.is_empty(),
+        }
+    }
+
+    /// Another place that belongs to a finding, and why.
+    pub fn related(&self, place: Place, message: String, safe: &dyn Fn(&str) -> String) -> Related {
+        let origin = &self.get(place.file).origin;
+        let at = self.line_column(place.file, place.start);
+        Related {
+            path: safe(&origin.path).into(),
+            member: origin.member.as_deref().map(|member| safe(member).into()),
+            line: at.line,
+            column: at.column,
+            message,
+            packed: !origin.layers.is_empty(),
+        }
     }
 
     /// The texts that `pattern` names in `from`: a path or a glob. A relative one counts from the folder of `from`, or

@@ -1,0 +1,5 @@
+//! What the audits of configuration share: the texts of a scan, places in them, and a cursor over their trees.
+
+pub mod files;
+pub mod place;
+pub mod tree;
