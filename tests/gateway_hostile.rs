@@ -112,7 +112,9 @@ proptest! {
         words in prop::collection::vec(prop::sample::select(vec![
             "static_resources:", "listeners", "filter_chains", "type.googleapis.com/envoy.", "virtual_hosts", "- ", ": ",
             "{", "}", "[", "]", "\n", "\n  ", "\n    ", "\"", "'", "#", "&a ", "*a", "<<", "%REQ(", ")%", "%", "{{", "}}",
-            "server", "location", "proxy_pass", ";", "$x", "include *", "frontend", "backend", "<VirtualHost", ">",
+            "server {", "location / {", "location @a", "proxy_pass http://$x", ";", "$x", "include *;", "http {", "listen 443 ssl;",
+            "map $x $y {", "set $y $ssl_client_cert;", "if ($y ~ ^(", "rewrite ^ /a last;", "error_page 495 = @a;",
+            "try_files /a @a;", "log_format f '$request", "${", "x_by_lua_block {", "# configuration file /a:\n", "frontend", "backend", "<VirtualHost", ">",
             "reverse_proxy", "import", "tls", "(a)", "http:", "routers:", "[http.routers]", "=", "\\", "\t", "\u{fffc}", "\r",
         ]), 0..60),
         name in prop::sample::select(vec!["nginx.conf", "haproxy.cfg", "envoy.yaml", "Caddyfile", "caddy.json", "a.toml", "x.yml"]),

@@ -426,4 +426,34 @@ mod tests {
         let text = "access_by_lua_block { local a = \"}\" -- }\n b = [[ } ]] c = { 1 } } d;";
         assert_eq!(shape(&all(text).directives), "access_by_lua_block {};d;");
     }
+
+    fn nested(level: &[Directive], text: &str, (start, end): (usize, usize)) {
+        for directive in level {
+            assert!(start <= directive.bytes.0 && directive.head().1 <= directive.bytes.1 && directive.bytes.1 <= end);
+            for word in directive.arguments.iter().chain([&directive.name]) {
+                assert!(text.get(word.bytes.0..word.bytes.1).is_some());
+            }
+            nested(directive.block.as_deref().unwrap_or_default(), text, directive.bytes);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_place_lies_within_what_is_around_it(
+            words in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "a", " ", ";", "{", "}", "'", "\"", "\\", "#", "\n", "$", "${", "{{", "}}", "<%", "%>", "{#", "#}",
+                    "x_by_lua_block", "--", "[[", "]=]", "\u{e9}", "\u{fffc}",
+                ]),
+                0..80,
+            ),
+        ) {
+            let text = words.concat();
+            let read = all(&text);
+            nested(&read.directives, &text, (0, text.len()));
+            for hole in &read.holes {
+                assert!(hole.bytes.0 <= hole.bytes.1 && hole.bytes.1 <= text.len());
+            }
+        }
+    }
 }
