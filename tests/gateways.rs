@@ -6,8 +6,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use keybound::gateway::Rule;
+use keybound::gateway::files::Text;
+use keybound::gateway::{self, Rule};
+use keybound::origin::Origin;
+use keybound::policy::Policy;
+use keybound::rules::Catalogue;
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -106,6 +111,35 @@ fn every_finding_is_worded_and_says_what_to_do() {
                     assert!(found["hop"][part].as_str().is_some_and(|part| !part.is_empty()), "{}", case.display());
                 }
             }
+        }
+    }
+}
+
+/// What a page shows as bad must fire, and what it shows as good must not.
+#[test]
+fn the_examples_of_the_pages_hold() {
+    let catalogue = Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"));
+    for rule in Rule::ALL {
+        let page = catalogue.check(rule.slug()).expect("a page");
+        for example in &page.products {
+            let name = match example.product.as_str() {
+                "haproxy" => "haproxy.cfg",
+                "apache" => "httpd.conf",
+                "caddy" => "Caddyfile",
+                "envoy" => "envoy.yaml",
+                "traefik" => "dynamic.yml",
+                _ => "site.conf",
+            };
+            let fires = |text: &str| {
+                let text = Text::new(Arc::new(Origin::file(name.into())), text.as_bytes().to_vec());
+                let found = gateway::audit(vec![text], &Policy::default(), &str::to_owned).findings;
+                found.iter().any(|finding| {
+                    finding.rule == rule.slug()
+                        && finding.hop.as_ref().is_some_and(|hop| hop.gateway == example.product)
+                })
+            };
+            assert!(fires(&example.bad), "{}: the bad example of {} is silent", rule.slug(), example.product);
+            assert!(!fires(&example.good), "{}: the good example of {} fires", rule.slug(), example.product);
         }
     }
 }

@@ -22,12 +22,25 @@ pub struct Check {
     pub bad: String,
     /// The same, mended.
     pub good: String,
+    /// Examples for products that write it otherwise, in the order of the file.
+    pub products: Vec<ProductExample>,
     /// What to do: one sentence, then details.
     pub fix: String,
     /// Sources.
     pub references: Vec<Reference>,
     /// Framework ids.
     pub taxonomies: Taxa,
+}
+
+/// A rule's examples as one product writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductExample {
+    /// The product, as findings name it: `nginx`.
+    pub product: String,
+    /// An example that the rule fires on.
+    pub bad: String,
+    /// The same, mended.
+    pub good: String,
 }
 
 impl Check {
@@ -55,10 +68,26 @@ pub(super) fn read_file(file: &str, node: &Node) -> Result<Check> {
         why: fields.required("why")?.trim_end().to_owned(),
         bad: fields.required("bad")?.trim_end().to_owned(),
         good: fields.required("good")?.trim_end().to_owned(),
+        products: products(file, fields.node("products"))?,
         fix: fields.required("fix")?.trim_end().to_owned(),
         references: fields.references("references")?,
         taxonomies: fields.taxonomies()?.unwrap_or_default(),
     };
     fields.done()?;
     Ok(check)
+}
+
+fn products(file: &str, node: Option<&Node>) -> Result<Vec<ProductExample>> {
+    let Some(node) = node else { return Ok(Vec::new()) };
+    let mut products = Vec::new();
+    for (name, examples) in node.entries() {
+        let mut fields = Fields::new(file, examples)?;
+        products.push(ProductExample {
+            product: name.text().unwrap_or_default().to_owned(),
+            bad: fields.required("bad")?.trim_end().to_owned(),
+            good: fields.required("good")?.trim_end().to_owned(),
+        });
+        fields.done()?;
+    }
+    Ok(products)
 }

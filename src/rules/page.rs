@@ -15,6 +15,8 @@ pub struct Page {
     pub facts: Vec<(&'static str, String)>,
     /// Example that fires, example that does not.
     pub examples: Option<(String, String)>,
+    /// The same for single products: product, example that fires, example that does not.
+    pub products: Vec<(String, String, String)>,
     /// What to do.
     pub fix: String,
     /// Sources.
@@ -37,6 +39,11 @@ fn of_check(check: &Check) -> Page {
         why: check.why.clone(),
         facts: vec![("severity", severity(check))],
         examples: Some((check.bad.clone(), check.good.clone())),
+        products: check
+            .products
+            .iter()
+            .map(|example| (example.product.clone(), example.bad.clone(), example.good.clone()))
+            .collect(),
         fix: check.fix.clone(),
         references: check.references.clone(),
         taxonomies: check.taxonomies.clone(),
@@ -72,6 +79,7 @@ fn of_family(family: &Family) -> Page {
             ("expiry", expiry),
         ],
         examples: None,
+        products: Vec::new(),
         fix: family.revoke.clone(),
         references: family.references.clone(),
         taxonomies: taxonomy::of_family(family),
@@ -93,6 +101,9 @@ impl Page {
         }
         if let Some((bad, good)) = &self.examples {
             text += &format!("\n{mark}# Bad\n\n```\n{bad}\n```\n\n{mark}# Good\n\n```\n{good}\n```\n");
+        }
+        for (product, bad, good) in &self.products {
+            text += &format!("\n{mark}# {product}\n\nBad:\n\n```\n{bad}\n```\n\nGood:\n\n```\n{good}\n```\n");
         }
         if !self.fix.is_empty() {
             text += &format!("\n{mark}# Fix\n\n{}\n", self.fix);
@@ -120,6 +131,9 @@ impl Page {
         }
         if let Some((bad, good)) = &self.examples {
             text += &format!("\nBad:\n\n{}\n\nGood:\n\n{}\n", indent(bad), indent(good));
+        }
+        for (product, bad, good) in &self.products {
+            text += &format!("\nBad ({product}):\n\n{}\n\nGood ({product}):\n\n{}\n", indent(bad), indent(good));
         }
         text += &format!("\nFix:\n\n{}\n", indent(&self.fix));
         if !self.references.is_empty() {
