@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use super::evidence::Evidence;
 use super::hop::{
-    Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, Place, Protocol, Slot, Value,
+    Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, PathMatch, Place, Protocol, Slot,
+    Value,
 };
 use super::rule::Rule;
 use crate::finding::Severity;
@@ -26,10 +27,13 @@ pub(super) struct Fault<'a> {
     pub(super) detail: Detail,
 }
 
-/// What the words depend on.
+/// What a fault is about more closely: words and reasons depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Detail {
+pub enum Detail {
+    /// Nothing more.
     Plain,
+    /// Bytes are passed on, in which no header can stand.
+    Stream,
     /// In this form.
     Form(Form),
     /// By this kind of client.
@@ -110,8 +114,11 @@ fn certificate<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &m
 }
 
 fn stripped<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
-    // What speaks no HTTP checks no tokens, unless the configuration says so.
-    if hop.upstream.protocol == Protocol::Stream && !evidence.any() {
+    // What speaks no HTTP checks no tokens, unless the configuration or the port says otherwise.
+    if hop.upstream.protocol == Protocol::Stream && !evidence.any() && !usual_for_http(hop) {
+        return;
+    }
+    if asks_for_health(hop) {
         return;
     }
     // Where nobody's certificate verifies, as for self-signed ones, the foreign client is the one to ask about.
@@ -183,7 +190,7 @@ fn stripped<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &mut 
         header: hop.carriers.first().map(|carrier| carrier.header.clone()),
         place: lost.map_or(hop.upstream.place, |event| event.place),
         related: lost.into_iter().flat_map(related).chain(listener(hop)).collect(),
-        detail: Detail::Plain,
+        detail: if hop.upstream.protocol == Protocol::Stream { Detail::Stream } else { Detail::Plain },
     });
 }
 
@@ -198,6 +205,32 @@ fn is_passed_elsewhere(hop: &Hop, hops: &[Hop]) -> bool {
                 .request()
                 .is_some_and(|request| request.certificates().any(|(_, form, _)| form.shows_binding()))
     })
+}
+
+/// Whether the upstream listens where web servers do.
+fn usual_for_http(hop: &Hop) -> bool {
+    const PORTS: [&str; 8] = ["80", "443", "3000", "5000", "8000", "8080", "8443", "8888"];
+    hop.upstream.names.iter().any(|name| name.rsplit_once(':').is_some_and(|(_, port)| PORTS.contains(&port)))
+}
+
+/// Whether the route is for probes, which come without tokens.
+fn asks_for_health(hop: &Hop) -> bool {
+    const PROBES: [&str; 12] = [
+        "health",
+        "healthz",
+        "healthcheck",
+        "health-check",
+        "livez",
+        "readyz",
+        "live",
+        "ready",
+        "liveness",
+        "readiness",
+        "ping",
+        "metrics",
+    ];
+    let (PathMatch::Exact(path) | PathMatch::Prefix(path)) = &hop.route.path else { return false };
+    path.trim_end_matches('/').rsplit('/').next().is_some_and(|last| PROBES.contains(&last.trim_start_matches('_')))
 }
 
 /// How grave it is that a header has this form, if that is wrong.

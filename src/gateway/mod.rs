@@ -11,6 +11,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
+pub use checks::Detail;
 use files::{Files, Text};
 use hop::{Cause, Hop, Place};
 pub use rule::Rule;
@@ -50,6 +51,11 @@ pub trait FrontEnd: Sync {
 
     /// The product's own slug for what is wrong, such as `nginx-set-header-inheritance-wipe`; it goes into the record.
     fn reason(&self, rule: Rule, cause: Cause) -> &'static str;
+
+    /// The same where the product has several slugs, one for each header, form or part of the target.
+    fn reason_in_detail(&self, rule: Rule, cause: Cause, _detail: Detail) -> &'static str {
+        self.reason(rule, cause)
+    }
 
     /// What to do about it in this product: one or two sentences with the directive to write.
     fn fix(&self, rule: Rule, cause: Cause, header: Option<&str>) -> String;
@@ -192,7 +198,7 @@ pub fn audit(texts: Vec<Text>, policy: &Policy, safe: &dyn Fn(&str) -> String) -
         let faults = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
         for fault in faults {
             let Some(severity) = severity(&fault, policy) else { continue };
-            let reason = front_end.reason(fault.rule, fault.cause);
+            let reason = front_end.reason_in_detail(fault.rule, fault.cause, fault.detail);
             let key = (fault.place, fault.rule, reason, fault.header.clone());
             match found.get_mut(&key) {
                 Some(known) => {

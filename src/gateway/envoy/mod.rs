@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use set::Set;
 
 use super::files::Files;
-use super::hop::{Cause, Place};
+use super::hop::{Cause, Part, Place};
 use super::tree::At;
-use super::{Configuration, FrontEnd, Hole, Rule};
+use super::{Configuration, Detail, FrontEnd, Hole, Rule};
 use crate::syntax::blank;
 use crate::syntax::yaml::{self, Node};
 
@@ -88,6 +88,16 @@ impl FrontEnd for Envoy {
             (Rule::DpopBroken, Cause::Set) => "envoy-rewrite-htu",
             (Rule::DpopBroken, _) => "envoy-dpop-removed",
             (Rule::Logged, _) => "envoy-log-credentials",
+        }
+    }
+
+    fn reason_in_detail(&self, rule: Rule, cause: Cause, detail: Detail) -> &'static str {
+        match (rule, detail) {
+            (Rule::DpopBroken, Detail::Part(Part::Path)) => "envoy-path-rewrite-htu",
+            (Rule::DpopBroken, Detail::Part(_)) => "envoy-host-rewrite-htu",
+            (Rule::DpopBroken, Detail::Cors) => "envoy-cors-missing-dpop",
+            (Rule::DpopBroken, Detail::Plain) if cause == Cause::NotListed => "envoy-ext-authz-missing-dpop",
+            _ => self.reason(rule, cause),
         }
     }
 

@@ -13,9 +13,9 @@ mod ways;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Files;
-use super::hop::{Cause, Place};
+use super::hop::{Cause, Form, Part, Place};
 use super::rule::Rule;
-use super::{Configuration, FrontEnd, Hole};
+use super::{Configuration, Detail, FrontEnd, Hole};
 use crate::syntax::haproxy::{self, Document};
 
 /// HAProxy.
@@ -63,6 +63,16 @@ impl FrontEnd for Haproxy {
             (Rule::DpopBroken, Cause::Appended) => "haproxy-dpop-added",
             (Rule::DpopBroken, _) => "haproxy-dpop-rewritten",
             (Rule::Logged, _) => "haproxy-log-credentials",
+        }
+    }
+
+    fn reason_in_detail(&self, rule: Rule, cause: Cause, detail: Detail) -> &'static str {
+        match (rule, detail) {
+            (Rule::Weak, Detail::Form(Form::Sha1)) => "haproxy-cert-sha1-only",
+            (Rule::Weak, Detail::Form(_)) => "haproxy-cert-dn-only",
+            (Rule::DpopBroken, Detail::Part(Part::Path)) => "haproxy-path-rewrite-htu",
+            (Rule::DpopBroken, Detail::Part(_)) => "haproxy-host-rewrite-htu",
+            _ => self.reason(rule, cause),
         }
     }
 

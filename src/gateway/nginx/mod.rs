@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::files::Files;
 use super::hop::Cause;
 use super::rule::Rule;
-use super::{Configuration, FrontEnd};
+use super::{Configuration, Detail, FrontEnd};
 use crate::syntax::directives;
 use tree::{Loader, Node, Tree};
 
@@ -87,6 +87,10 @@ impl FrontEnd for Nginx {
 
     fn reason(&self, rule: Rule, cause: Cause) -> &'static str {
         words::reason(rule, cause)
+    }
+
+    fn reason_in_detail(&self, rule: Rule, cause: Cause, detail: Detail) -> &'static str {
+        words::reason_in_detail(rule, cause, detail)
     }
 
     fn fix(&self, rule: Rule, cause: Cause, header: Option<&str>) -> String {

@@ -1,6 +1,7 @@
 //! nginx's names for what is wrong, and the directives that mend it.
 
-use crate::gateway::hop::Cause;
+use crate::gateway::Detail;
+use crate::gateway::hop::{Cause, Credential, Part};
 use crate::gateway::rule::Rule;
 
 /// The slug that goes into the record.
@@ -24,6 +25,22 @@ pub(super) fn reason(rule: Rule, cause: Cause) -> &'static str {
         (Rule::DpopBroken, Cause::AllDropped | Cause::Removed) => "nginx-dpop-header-dropped",
         (Rule::DpopBroken, _) => "nginx-authorization-replaced",
         (Rule::Logged, _) => "nginx-log-credentials",
+    }
+}
+
+/// The same, by header, form or part of the target where there is a slug for each.
+pub(super) fn reason_in_detail(rule: Rule, cause: Cause, detail: Detail) -> &'static str {
+    match (rule, detail) {
+        (Rule::DpopBroken, Detail::Part(Part::Path)) => "nginx-dpop-htu-path",
+        (Rule::DpopBroken, Detail::Part(_)) => "nginx-dpop-htu-host",
+        (Rule::Logged, Detail::Credential(Credential::Authorization)) => "nginx-log-authorization",
+        (Rule::Logged, Detail::Credential(Credential::Dpop)) => "nginx-log-dpop",
+        (Rule::Logged, Detail::Credential(Credential::Certificate)) => "nginx-log-client-cert",
+        (Rule::Logged, Detail::Credential(Credential::Query)) => "nginx-log-query-token",
+        _ if matches!((rule, cause), (Rule::Stripped, Cause::Untouched)) && detail == Detail::Stream => {
+            "nginx-stream-tls-terminate"
+        }
+        _ => reason(rule, cause),
     }
 }
 
