@@ -473,10 +473,13 @@ fn logs<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     for log in &hop.logs {
         let severity = match log.what {
             Credential::Authorization | Credential::AllHeaders => Severity::High,
-            Credential::Dpop | Credential::Query => Severity::Medium,
+            Credential::Dpop | Credential::Query | Credential::OtherHeaders => Severity::Medium,
             Credential::Certificate => Severity::Low,
         };
-        if log.what == Credential::Query && !evidence.query_token {
+        // Written along with everything else, they count where there are any.
+        if log.what == Credential::Query && !evidence.query_token
+            || log.what == Credential::OtherHeaders && !evidence.dpop
+        {
             continue;
         }
         let active = log.active.filter(|at| *at != log.place).map(|at| (at, "writes this log".to_owned()));

@@ -394,6 +394,8 @@ pub enum Credential {
     Query,
     /// All request headers.
     AllHeaders,
+    /// All request headers but `Authorization`, which is masked.
+    OtherHeaders,
 }
 
 /// A log that is written.

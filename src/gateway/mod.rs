@@ -7,6 +7,7 @@ mod checks;
 mod evidence;
 pub mod hop;
 mod rule;
+mod run;
 mod words;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ macro_rules! front_ends {
 }
 
 front_ends! {
+    caddy::Caddy,
     envoy::Envoy,
     haproxy::Haproxy,
     nginx::Nginx,

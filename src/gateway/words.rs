@@ -111,6 +111,7 @@ pub(super) fn message(fault: &Fault<'_>) -> String {
                 Credential::Dpop => "the DPoP proof of every request",
                 Credential::Certificate => "the whole client certificate of every request",
                 Credential::Query => "queries, in which tokens are sent here",
+                Credential::OtherHeaders => "all request headers but Authorization, DPoP proofs among them",
                 Credential::AllHeaders => "all request headers, access tokens and proofs among them",
             };
             format!(

@@ -2,6 +2,7 @@
 //! bad place; what can't be read becomes a hole.
 
 pub mod blank;
+pub mod caddyfile;
 pub mod directives;
 pub mod haproxy;
 pub mod json;

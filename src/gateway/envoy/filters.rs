@@ -1,8 +1,9 @@
 //! HTTP filters: what each does to a request before it is routed.
 
-use super::headers::{Run, carriers};
+use super::headers::carriers;
 use super::set::typed;
 use crate::gateway::hop::{Carrier, Cause, Consulted, Value};
+use crate::gateway::run::Run;
 use crate::gateway::tree::{At, Switch};
 
 /// A filter of the chain.

@@ -1,61 +1,11 @@
 //! One request on its way: what becomes of its headers, step by step.
 
 use super::format;
-use crate::gateway::hop::{Carrier, Cause, Event, Form, Others, Place, Request, Slot, Value};
+use crate::gateway::hop::{Carrier, Cause, Form, Place, Value};
+use crate::gateway::run::Run;
 use crate::gateway::tree::{At, Switch};
 
-/// A request of one kind of client.
-#[derive(Debug, Clone)]
-pub(super) struct Run {
-    pub(super) request: Request,
-    /// The client has shown a certificate.
-    pub(super) presented: bool,
-    /// What took the certificate away again.
-    pub(super) lost: Option<Event>,
-}
-
 impl Run {
-    pub(super) const fn new(presented: bool) -> Self {
-        Self { request: Request::untouched(), presented, lost: None }
-    }
-
-    fn values(&self, name: &str) -> Vec<Value> {
-        self.slot(name).values
-    }
-
-    /// What a header holds now. Names with underscores are headers like others here.
-    fn slot(&self, name: &str) -> Slot {
-        match (self.request.headers.get(name), &self.request.others) {
-            (None, Others::Passed) => Slot { values: vec![Value::Client], event: None },
-            _ => self.request.slot(name),
-        }
-    }
-
-    pub(super) fn set(&mut self, name: &str, values: Vec<Value>, place: Place, cause: Cause) {
-        self.request.set(name, values, Some(Event::new(place, cause)));
-    }
-
-    /// Takes a header away.
-    pub(super) fn remove(&mut self, name: &str, place: Place, cause: Cause) {
-        let name = &name.to_ascii_lowercase();
-        let before = self.slot(name);
-        let mut event = Event::new(place, cause);
-        if before.values.iter().any(|value| matches!(value, Value::Certificate(_))) {
-            event.related.extend(before.event.map(|event| (event.place, "fills it from the connection")));
-            self.lost = Some(event.clone());
-        }
-        self.request.set(name, Vec::new(), Some(event));
-    }
-
-    /// Something that can't be read may do anything to the headers.
-    pub(super) fn anything(&mut self) {
-        for slot in self.request.headers.values_mut() {
-            *slot = Slot { values: vec![Value::Unknown], event: None };
-        }
-        self.request.others = Others::Unknown;
-        self.lost = None;
-    }
-
     /// `request_headers_to_remove` and `request_headers_to_add` of one level: what is removed goes first, what is added is
     /// evaluated on what then is there, and overwriting comes before appending.
     pub(super) fn level(&mut self, level: At<'_>) {

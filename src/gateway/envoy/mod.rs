@@ -85,7 +85,7 @@ impl FrontEnd for Envoy {
             (Rule::Unverified, _) => "envoy-client-cert-untrusted-accepted",
             (Rule::DpopBroken, Cause::Consumed) => "envoy-jwt-authn-drops-token",
             (Rule::DpopBroken, Cause::NotListed) => "envoy-dpop-not-listed",
-            (Rule::DpopBroken, Cause::Set) => "envoy-rewrite-htu",
+            (Rule::DpopBroken, Cause::Rewritten) => "envoy-rewrite-htu",
             (Rule::DpopBroken, _) => "envoy-dpop-removed",
             (Rule::Logged, _) => "envoy-log-credentials",
         }
@@ -132,7 +132,7 @@ impl FrontEnd for Envoy {
             (Rule::DpopBroken, Cause::NotListed) => {
                 "List dpop beside authorization (allow_headers or allowed_headers), and dpop-nonce and www-authenticate under expose_headers.".to_owned()
             }
-            (Rule::DpopBroken, Cause::Set) => {
+            (Rule::DpopBroken, Cause::Rewritten) => {
                 "Keep host and path, or tell the upstream: append_x_forwarded_host: true, and x-forwarded-prefix with request_headers_to_add.".to_owned()
             }
             (Rule::DpopBroken, _) => format!("Take {header} out of request_headers_to_remove (or the header mutation)."),

@@ -1,6 +1,6 @@
 //! From listeners to hops: filter chains, connection managers, virtual hosts, routes and clusters.
 
-use super::headers::{Run, carriers};
+use super::headers::carriers;
 use super::set::{Set, typed};
 use super::tls::{Transport, transport};
 use super::{filters, logs};
@@ -8,6 +8,7 @@ use crate::gateway::hop::{
     Arrival, Carrier, Cause, Client, Cors, Event, Form, Hop, Listener, Part, PathMatch, Protocol,
     Request, Rewrite, Route, Upstream, Value,
 };
+use crate::gateway::run::Run;
 use crate::gateway::tree::{At, Switch};
 use crate::gateway::{Configuration, Hole};
 
@@ -86,19 +87,10 @@ impl<'a> Edge<'a> {
             ports,
             hosts,
             tls: self.transport.tls,
-            auth: self.transport.auth,
+            auth: self.transport.handshake.auth,
             asks_at: self.transport.asks_at,
             in_vain: self.transport.in_vain,
             inner: self.inner(),
-        }
-    }
-
-    /// What becomes of a client, given how its request would run.
-    fn arrival(&self, client: Client, run: impl FnOnce(bool) -> Option<Request>) -> Arrival {
-        match self.transport.connects(client) {
-            None => Arrival::Unknown,
-            Some(false) => Arrival::Refused,
-            Some(true) => run(self.transport.presented(client)).map_or(Arrival::Refused, Arrival::Reaches),
         }
     }
 
@@ -110,7 +102,7 @@ impl<'a> Edge<'a> {
             upstream.protocol = if self.transport.tls { Protocol::Stream } else { Protocol::Passthrough };
             let lost = Event::new(cluster.place(), Cause::WrongProtocol);
             let request = Request::untouched();
-            let asks = self.transport.auth.asks();
+            let asks = self.transport.handshake.auth.asks();
             into.hops.push(Hop {
                 listener: self.listener(self.server_names()),
                 route: Route { label: "tcp_proxy".to_owned(), path: PathMatch::Any, when: Vec::new() },
@@ -119,7 +111,7 @@ impl<'a> Edge<'a> {
                     .filter(|log| log.what == crate::gateway::hop::Credential::Certificate)
                     .collect(),
                 upstream,
-                arrivals: Client::ALL.map(|client| self.arrival(client, |_| Some(request.clone()))),
+                arrivals: Client::ALL.map(|client| self.transport.handshake.arrival(client, |_| Some(request.clone()))),
                 carriers: Vec::new(),
                 lost: Some(lost),
                 bypass: None,
@@ -233,7 +225,7 @@ impl<'a> Manager<'a, '_> {
         let mut lost = None;
         let plain = !self.edge.transport.tls;
         let arrivals = Client::ALL.map(|client| {
-            let arrival = self.edge.arrival(client, |presented| {
+            let arrival = self.edge.transport.handshake.arrival(client, |presented| {
                 if !way.takes(presented, client) {
                     return None;
                 }
@@ -275,7 +267,7 @@ impl<'a> Manager<'a, '_> {
         let whole = self.details().is_some_and(|at| {
             at.switch("cert", false) != Switch::Off || at.switch("chain", false) != Switch::Off
         });
-        let asks = self.edge.transport.auth.asks();
+        let asks = self.edge.transport.handshake.auth.asks();
         let mut written = logs::logged(self.config.list("access_log"), &last, asks, whole);
         if let Some(router) = chain.iter().find(|filter| filter.kind() == "router") {
             let list = router.setting(&[]).into_iter().flat_map(|at| at.list("upstream_log"));

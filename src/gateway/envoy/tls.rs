@@ -1,38 +1,21 @@
 //! What a listener's transport asks of clients.
 
 use super::set::{Set, typed};
-use crate::gateway::hop::{Cause, Client, ClientAuth, Place};
+use crate::gateway::hop::{Cause, ClientAuth, Place};
+use crate::gateway::run::Handshake;
 use crate::gateway::tree::{At, Switch};
 
 /// How a filter chain deals with certificates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transport {
     pub(super) tls: bool,
-    pub(super) auth: ClientAuth,
-    /// There must be a certificate, even where any will do.
-    required: bool,
+    pub(super) handshake: Handshake,
     pub(super) asks_at: Option<Place>,
     pub(super) in_vain: Option<Cause>,
 }
 
 impl Transport {
-    const PLAIN: Self = Self { tls: false, auth: ClientAuth::Off, required: false, asks_at: None, in_vain: None };
-
-    /// Whether a client gets through the handshake; `None` if that can't be told.
-    pub(super) fn connects(&self, client: Client) -> Option<bool> {
-        match (self.auth, client) {
-            (ClientAuth::Unknown, _) => None,
-            (ClientAuth::Off, _) | (_, Client::Verified) => Some(true),
-            (ClientAuth::Unverified, Client::Foreign) => Some(true),
-            (_, Client::Foreign) => Some(false),
-            (_, Client::Anonymous) => Some(!self.required),
-        }
-    }
-
-    /// Whether the client has shown a certificate.
-    pub(super) fn presented(&self, client: Client) -> bool {
-        self.auth.asks() && client != Client::Anonymous
-    }
+    const PLAIN: Self = Self { tls: false, handshake: Handshake::OFF, asks_at: None, in_vain: None };
 }
 
 /// The transport of a filter chain.
@@ -40,7 +23,7 @@ pub(super) fn transport<'a>(chain: At<'a>, set: &Set<'a>) -> Transport {
     let Some(context) = context(chain) else {
         return match chain.get("transport_socket") {
             Some(socket) if !is_plain(socket) => {
-                Transport { tls: true, auth: ClientAuth::Unknown, ..Transport::PLAIN }
+                Transport { tls: true, handshake: Handshake { auth: ClientAuth::Unknown, required: false }, ..Transport::PLAIN }
             }
             _ => Transport::PLAIN,
         };
@@ -63,7 +46,7 @@ pub(super) fn transport<'a>(chain: At<'a>, set: &Set<'a>) -> Transport {
     if !authority && !pinned && !elsewhere {
         return match (required, require_at) {
             (Switch::On, Some(at)) => {
-                Transport { required: true, asks_at: Some(at), in_vain: Some(Cause::NoAuthority), ..off }
+                Transport { asks_at: Some(at), in_vain: Some(Cause::NoAuthority), ..off }
             }
             _ => off,
         };
@@ -81,7 +64,7 @@ pub(super) fn transport<'a>(chain: At<'a>, set: &Set<'a>) -> Transport {
         Switch::On => ClientAuth::Required,
         Switch::Off => ClientAuth::Optional,
     };
-    Transport { auth, required: required == Switch::On, asks_at, ..off }
+    Transport { handshake: Handshake { auth, required: required == Switch::On }, asks_at, ..off }
 }
 
 /// The TLS context of a filter chain, in whatever it is wrapped.
