@@ -114,6 +114,11 @@ impl Judge<'_> {
     /// What a hop says wrongly of a request that reached a backend.
     fn against(&self, hop: &Hop, arrived: &Arrived) -> Vec<String> {
         let mut wrong = Vec::new();
+        // One gateway before itself: what reaches the backend is the second hop's.
+        let own = |port: &u16| self.run.hops.iter().any(|other| other.listener.ports.contains(port));
+        if ports(hop).iter().any(own) {
+            return wrong;
+        }
         if !may_be(hop, arrived.port) {
             return vec![format!("goes to {}", hop.upstream.names.join(" "))];
         }

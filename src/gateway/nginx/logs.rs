@@ -14,10 +14,11 @@ pub(super) fn logs(run: &mut Run<'_, '_>, passed: &Passed<'_>) -> Vec<Logged> {
         // The format `combined`, with the request line, to the default file.
         logs.push(Logged { what: Credential::Query, place: passed.pass.place, active: None });
     }
+    // One `off` silences all logs of its level.
+    if active.nodes.iter().any(|log| log.argument(0) == "off") {
+        return logs;
+    }
     for log in active.nodes {
-        if log.argument(0) == "off" {
-            continue;
-        }
         let format = log.arguments.iter().skip(1).find(|argument| !argument.text.contains('='));
         let name = format.map_or("combined", |argument| argument.text.as_str());
         match run.site.formats.get(name).copied() {

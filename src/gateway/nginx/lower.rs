@@ -110,6 +110,10 @@ impl<'t> Way<'_, 't> {
         Connection {
             tls: listener.tls,
             auth: listener.auth,
+            authority: listener.auth != ClientAuth::Unverified || {
+                let named = in_force(&self.server.chain, &["ssl_client_certificate", "ssl_trusted_certificate"]);
+                named.unknown || !named.nodes.is_empty()
+            },
             client,
             host: listener.hosts.first().map(String::as_str),
             port: listener.ports.first().copied().filter(|_| listener.ports.len() == 1),
@@ -164,7 +168,7 @@ impl<'t> Way<'_, 't> {
     /// What would carry the certificate if one were asked for.
     fn hypothetical(&self, world: &mut World, visited: &mut Vec<usize>, hops: &mut [Hop]) {
         let connection =
-            Connection { tls: true, auth: ClientAuth::Required, ..self.connection(Client::Verified) };
+            Connection { tls: true, auth: ClientAuth::Required, authority: true, ..self.connection(Client::Verified) };
         let mut world = world.clone();
         let mut run = Run::new(self.site, self.server, connection, &mut world, visited);
         let Some(passed) = self.end(&mut run) else { return };
@@ -277,8 +281,8 @@ fn same(a: &Hop, b: &Hop) -> bool {
     a == b
 }
 
-/// An error page on an upstream of its own is no way around the certificate: only where the upstream is one that a
-/// certificate is asked for.
+/// An error page on an upstream of its own is no way around the certificate: only on one that other locations, too, pass
+/// requests to.
 fn bypasses(hops: &mut [Hop]) {
     let guarded: Vec<Upstream> = hops
         .iter()
@@ -286,7 +290,8 @@ fn bypasses(hops: &mut [Hop]) {
         .map(|hop| hop.upstream.clone())
         .collect();
     for hop in hops.iter_mut().filter(|hop| hop.bypass.is_some()) {
-        if !guarded.iter().any(|upstream| upstream.is(&hop.upstream)) {
+        let other = |upstream: &Upstream| upstream.is(&hop.upstream) && upstream.place != hop.upstream.place;
+        if !guarded.iter().any(other) {
             hop.bypass = None;
             for arrival in &mut hop.arrivals {
                 if matches!(arrival, Arrival::Reaches(_)) {

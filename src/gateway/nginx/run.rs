@@ -24,6 +24,8 @@ const MAX_PIECES: usize = 200;
 pub(super) struct Connection<'t> {
     pub(super) tls: bool,
     pub(super) auth: ClientAuth,
+    /// Some authority is named; without one nothing verifies.
+    pub(super) authority: bool,
     pub(super) client: Client,
     /// The names of the server, for `$server_name`.
     pub(super) host: Option<&'t str>,
@@ -71,6 +73,8 @@ pub(super) struct Run<'a, 't> {
     variables: BTreeMap<String, Pieces>,
     target: Target,
     moves: usize,
+    /// How often the path was rewritten, be it to what it was.
+    changes: usize,
     error_shown: bool,
     bypass: Option<Place>,
     rewritten: Option<Place>,
@@ -109,6 +113,7 @@ impl<'a, 't> Run<'a, 't> {
             variables: BTreeMap::new(),
             target: Target::Unknown,
             moves: 0,
+            changes: 0,
             error_shown: false,
             bypass: None,
             rewritten: None,
@@ -138,10 +143,10 @@ impl<'a, 't> Run<'a, 't> {
             }
             return self.stop(code, &chain);
         }
-        let before = self.target.clone();
+        let before = self.changes;
         match self.rewrite(&self.server.chain.clone()) {
             Flow::End(end) => end,
-            Flow::On(_) if self.target == before => match entry {
+            Flow::On(_) if self.changes == before => match entry {
                 Some(entry) => self.enter(entry),
                 None => self.content(self.server.chain.clone(), None),
             },
@@ -276,13 +281,12 @@ impl<'a, 't> Run<'a, 't> {
 
     fn rewrite(&mut self, chain: &Chain<'t>) -> Flow<'t> {
         let Some(level) = chain.last() else { return Flow::On(Vec::new()) };
-        let before = self.target.clone();
-        let rewritten = self.rewritten;
+        let before = self.changes;
         let mut now = chain.clone();
         let mut stay = false;
         match self.steps(level.nodes, chain, &mut now, &mut stay) {
             Step::End(end) => Flow::End(end),
-            _ if !stay && (self.target != before || self.rewritten != rewritten) => Flow::Moved,
+            _ if !stay && self.changes != before => Flow::Moved,
             _ => Flow::On(now),
         }
     }
@@ -351,6 +355,7 @@ impl<'a, 't> Run<'a, 't> {
             return Step::End(self.stop(302, chain));
         }
         let path = replacement.split('?').next().unwrap_or_default();
+        self.changes += 1;
         self.target = match path.split_once('$') {
             Some(("", _)) => Target::Unknown,
             Some((prefix, _)) => Target::Begins(prefix.to_owned()),
@@ -595,8 +600,8 @@ impl<'a, 't> Run<'a, 't> {
             (false, ..) => return Vec::new(),
             (_, ClientAuth::Unknown, _) => return vec![Piece::Unknown],
             (_, ClientAuth::Off, _) | (_, _, Client::Anonymous) => "NONE",
-            (_, _, Client::Verified) => "SUCCESS",
-            (_, _, Client::Foreign) => "FAILED:unable to verify the first certificate",
+            (_, _, Client::Verified) if self.connection.authority => "SUCCESS",
+            (_, _, Client::Verified | Client::Foreign) => "FAILED:unable to verify the first certificate",
         };
         vec![Piece::Verification(text.to_owned())]
     }

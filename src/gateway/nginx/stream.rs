@@ -60,7 +60,10 @@ fn hop(chain: &[Level<'_>], listen: &Node, upstream: &dyn Fn(Protocol) -> Upstre
     let auth = if tls { auth } else { ClientAuth::Off };
     let again = in_force(chain, &["proxy_ssl"]).nodes.iter().any(|node| node.argument(0) == "on");
     let protocol = if tls || again { Protocol::Stream } else { Protocol::Passthrough };
+    let rules = in_force(chain, &["allow", "deny"]).nodes;
+    let all = |rule: Option<&&Node>, name| rule.is_some_and(|rule| rule.name == name && rule.argument(0) == "all");
     let arrival = |client| match (auth, client) {
+        _ if all(rules.first(), "deny") => Arrival::Refused,
         (ClientAuth::Unknown, _) => Arrival::Unknown,
         (ClientAuth::Required, Client::Anonymous | Client::Foreign) | (ClientAuth::Optional, Client::Foreign) => {
             Arrival::Refused
@@ -78,7 +81,8 @@ fn hop(chain: &[Level<'_>], listen: &Node, upstream: &dyn Fn(Protocol) -> Upstre
             auth,
             asks_at: asks_at.filter(|_| tls),
             in_vain: None,
-            inner: text.starts_with("127.") || text.starts_with("localhost") || text.starts_with("unix:"),
+            inner: all(rules.last(), "deny")
+                || text.starts_with("127.") || text.starts_with("localhost") || text.starts_with("unix:"),
         },
         route: Route { label: "stream".to_owned(), path: PathMatch::Any, when: Vec::new() },
         upstream: upstream(protocol),
