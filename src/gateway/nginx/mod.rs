@@ -39,7 +39,7 @@ impl FrontEnd for Nginx {
     }
 
     fn recognises(&self, _name: &str, text: &str) -> bool {
-        if !first_word(text).is_some_and(|word| names::is_directive(word)) {
+        if !first_word(text).is_some_and(names::is_directive) {
             return false;
         }
         let end = text.len().min(FIRST_BYTES);

@@ -160,11 +160,10 @@ pub(super) fn lost(run: &mut Run<'_, '_>, passed: &Passed<'_>, request: &Request
             }
         }
     }
-    let copied = names::CARRIERS.iter().find_map(|name| {
+    names::CARRIERS.iter().find_map(|name| {
         let event = request.headers.get(*name)?.event.as_ref()?;
         (event.cause == Cause::Copied).then(|| event.clone())
-    });
-    copied
+    })
 }
 
 /// What of the target the upstream sees otherwise than the client sent it.
@@ -196,7 +195,8 @@ pub(super) fn rewrites(passed: &Passed<'_>, prefix: Option<&str>, hosts: &[Strin
                 name != "host" && (names.contains(&name.as_str()) && !node.argument(1).is_empty() || holds)
             })
     };
-    if !kept && !(host.is_none() && set.unknown) {
+    let unseen = host.is_none() && set.unknown;
+    if !kept && !unseen {
         let told = says(&["x-forwarded-host", "forwarded", "x-original-host"], &["host", "http_host"]);
         rewrites.push(Rewrite { part: Target::Host, place, told });
     }

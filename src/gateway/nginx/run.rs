@@ -304,14 +304,12 @@ impl<'a, 't> Run<'a, 't> {
                     let name = node.argument(0).trim_start_matches('$').to_owned();
                     self.variables.insert(name, vec![Piece::Unknown]);
                 }
-                "if" => {
-                    if self.condition(node) {
-                        *now = around.clone();
-                        now.push(Level::new(Kind::Within, node.inner()));
-                        match self.steps(node.inner(), around, now, stay) {
-                            Step::On => {}
-                            end => return end,
-                        }
+                "if" if self.condition(node) => {
+                    *now = around.clone();
+                    now.push(Level::new(Kind::Within, node.inner()));
+                    match self.steps(node.inner(), around, now, stay) {
+                        Step::On => {}
+                        end => return end,
                     }
                 }
                 "return" => return Step::End(self.returned(node, now)),
