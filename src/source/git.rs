@@ -64,6 +64,7 @@ impl std::error::Error for GitError {}
 #[derive(Debug, Clone)]
 pub struct Repository {
     folder: PathBuf,
+    up: PathBuf,
 }
 
 /// A file that is about to be committed.
@@ -125,19 +126,20 @@ impl Repository {
     pub fn open(path: &Path) -> Result<Self, GitError> {
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let repository = Self { folder: folder.to_owned() };
-        repository.line(&["rev-parse", "--git-dir"])?;
+        let mut repository = Self { folder: folder.to_owned(), up: PathBuf::new() };
+        // What leads from there to the top of the work tree; nothing where it is the top, or where there is none.
+        repository.up = repository.line(&["rev-parse", "--git-dir", "--show-cdup"], 1)?.into();
         Ok(repository)
     }
 
     /// The folder of its work tree; that it was opened at, where it has none.
     pub fn top(&self) -> PathBuf {
-        self.line(&["rev-parse", "--show-toplevel"]).map_or_else(|_| self.folder.clone(), PathBuf::from)
+        self.folder.join(&self.up)
     }
 
     /// Whether its history was cut off when it was cloned.
     pub fn is_shallow(&self) -> bool {
-        self.line(&["rev-parse", "--is-shallow-repository"]).is_ok_and(|answer| answer == "true")
+        self.line(&["rev-parse", "--is-shallow-repository"], 0).is_ok_and(|answer| answer == "true")
     }
 
     fn git<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
@@ -172,13 +174,13 @@ impl Repository {
         command
     }
 
-    /// The first line that a command prints.
-    fn line(&self, arguments: &[&str]) -> Result<String, GitError> {
+    /// A line that a command prints, counted from 0; nothing where there are fewer.
+    fn line(&self, arguments: &[&str], number: usize) -> Result<String, GitError> {
         let output = self.git(arguments).output().map_err(|error| not_there(&error))?;
         if !output.status.success() {
             return Err(GitError(complaint(&output.stderr)));
         }
-        Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+        Ok(String::from_utf8_lossy(&output.stdout).lines().nth(number).unwrap_or_default().to_owned())
     }
 
     /// What is about to be committed: the files of the index that differ from the last commit, as they stand in the
@@ -187,14 +189,25 @@ impl Repository {
     /// # Errors
     /// What git complains of.
     pub fn staged(&self) -> Result<Vec<Staged>, GitError> {
-        let base = match self.line(&["rev-parse", "--verify", "--quiet", "HEAD^{tree}"]) {
-            Ok(head) if !head.is_empty() => head,
-            // Nothing was committed yet.
-            _ => self.line(&["hash-object", "-t", "tree", "/dev/null"])?,
+        let differences = |base: &str| {
+            let arguments = [
+                "diff-index",
+                "--cached",
+                "--raw",
+                "-z",
+                "--no-renames",
+                "--no-abbrev",
+                "--diff-filter=ACMT",
+                base,
+                "--",
+            ];
+            self.git(&arguments).output().map_err(|error| not_there(&error))
         };
-        let arguments =
-            ["diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--diff-filter=ACMT", &base];
-        let output = self.git(&arguments).output().map_err(|error| not_there(&error))?;
+        let mut output = differences("HEAD")?;
+        if !output.status.success() {
+            // Nothing was committed yet, or something is wrong with more than that.
+            output = differences(&self.line(&["hash-object", "-t", "tree", "/dev/null"], 0)?)?;
+        }
         if !output.status.success() {
             return Err(GitError(complaint(&output.stderr)));
         }
@@ -237,7 +250,7 @@ impl Repository {
             None => arguments.extend(["--all", "--reflog"]),
         }
         if let Some(range) = range {
-            self.line(&["rev-list", "--max-count=1", "--end-of-options", range, "--"])?;
+            self.line(&["rev-list", "--max-count=1", "--end-of-options", range, "--"], 0)?;
         }
         let mut child = self.git(&arguments).stderr(Stdio::null()).spawn().map_err(|error| not_there(&error))?;
         let mut history = History::default();
