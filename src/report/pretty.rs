@@ -13,6 +13,8 @@ use crate::token::fault::Fault;
 const IN_FULL: usize = 25;
 /// Coverage rows beyond this many are counted.
 const COVERAGE: usize = 12;
+/// How many further places of a configuration are named.
+const RELATED: usize = 3;
 /// How the messages of a finding's own further places begin.
 const SAME: &str = "the same ";
 /// Lines are wrapped here.
@@ -101,9 +103,16 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         }
         labelled(out, "seen", &text)?;
     }
+    if finding.hop.is_some() {
+        for other in finding.related.iter().take(RELATED) {
+            let path = within(&other.path, other.member.as_deref());
+            labelled(out, "see", &format!("{path}:{}:{} {}", other.line, other.column, other.message))?;
+        }
+    }
+    let reason = finding.reason.map(|reason| format!("{reason} · ")).unwrap_or_default();
     let fingerprint = finding.fingerprint().map(|text| format!("{} · ", &text[..12])).unwrap_or_default();
     let confidence = finding.confidence.word();
-    writeln!(out, "  {DIM}id   {fingerprint}{} · confidence {confidence}{DIM:#}", finding.carrier.replace('-', " "))?;
+    writeln!(out, "  {DIM}id   {fingerprint}{reason}{} · confidence {confidence}{DIM:#}", finding.carrier.replace('-', " "))?;
     writeln!(out)
 }
 
