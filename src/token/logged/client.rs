@@ -14,7 +14,7 @@ use super::{Field, Record, fields};
 /// Who sent a request; 0 is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::token) struct Client {
-    /// Hash of the address; of IPv6 of its network, within which machines change their addresses.
+    /// Hash of the address, odd for IPv6; of that, of the network, within which machines change their addresses.
     pub(in crate::token) address: u32,
     /// Hash of what it calls itself, versions left out.
     pub(in crate::token) agent: u32,
@@ -162,12 +162,17 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 
 /// A hash of an address that tells one client from another; 0 for those that tell nothing.
 fn source(address: IpAddr) -> u32 {
-    let hash = |bytes: &[u8]| (foldhash::quality::FixedState::default().hash_one(bytes) as u32).max(1);
+    let hash = |bytes: &[u8]| foldhash::quality::FixedState::default().hash_one(bytes) as u32;
     match address.to_canonical() {
-        IpAddr::V4(address) if is_public(address) => hash(&address.octets()),
-        IpAddr::V6(address) if is_public_6(address) => hash(&address.octets()[..8]),
+        IpAddr::V4(address) if is_public(address) => (hash(&address.octets()) & !1).max(2),
+        IpAddr::V6(address) if is_public_6(address) => hash(&address.octets()[..8]) | 1,
         _ => 0,
     }
+}
+
+/// Whether two such hashes are those of two clients. One machine may have addresses of both versions.
+pub(super) const fn are_two(one: u32, other: u32) -> bool {
+    one != other && one != 0 && other != 0 && one & 1 == other & 1
 }
 
 fn is_public(address: Ipv4Addr) -> bool {
@@ -248,7 +253,8 @@ mod tests {
         }
         let six = |line: &str| client(line).0.address;
         assert_eq!(six("client_ip=2001:db8::1 @"), six("client_ip=\"[2001:db8::2]:443\" @"));
-        assert_ne!(six("client_ip=2001:db8::1 @"), six("client_ip=2001:db8:0:1::1 @"));
+        assert!(are_two(six("client_ip=2001:db8::1 @"), six("client_ip=2001:db8:0:1::1 @")));
+        assert!(!are_two(six("client_ip=2001:db8::1 @"), six("client_ip=192.0.2.7 @")));
     }
 
     #[test]
