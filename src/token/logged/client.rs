@@ -14,7 +14,7 @@ use super::{Field, Record, fields};
 /// Who sent a request; 0 is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::token) struct Client {
-    /// Hash of the address; of IPv6 of its network, within which machines change their addresses.
+    /// Hash of the address, odd for IPv6; of that, of the network, within which machines change their addresses.
     pub(in crate::token) address: u32,
     /// Hash of what it calls itself, versions left out.
     pub(in crate::token) agent: u32,
@@ -64,16 +64,10 @@ pub(super) fn of(record: &Record<'_>, own: &[&[u8]]) -> (Client, bool) {
         }
     }
     if access_line.is_some() {
-        // Common and combined log format: "request" status size "referer" "agent", and at times "forwarded for".
-        let whole = [record.before, record.after];
-        answered |= whole.iter().any(|part| has_status(part));
-        let mut quoted = last_quoted(record.after);
-        if quoted.is_some_and(|text| address(text).is_some()) {
-            forwarded = true;
-            quoted = None;
-        }
-        if let Some(text) = quoted.filter(|text| agent == 0 && text.len() > 1) {
-            agent = agent_of(text);
+        answered |= has_status(record.before) || has_status(record.after);
+        forwarded |= quoted(record.after).any(|text| address(text).is_some());
+        if agent == 0 {
+            agent = combined_agent(record).map_or(0, agent_of);
         }
     }
     let address = found.filter(|_| !forwarded).and_then(|(_, address)| address).map_or(0, source);
@@ -128,14 +122,48 @@ fn is_status(value: &[u8]) -> bool {
 
 /// `" 200 `
 fn has_status(part: &[u8]) -> bool {
-    memchr::memmem::find_iter(part, b"\" ")
-        .any(|at| part.get(at + 5) == Some(&b' ') && is_status(&part[at + 2..at + 5]))
+    status_at(part).is_some()
 }
 
-/// The address that is a line's first word, as servers begin their access logs.
+fn status_at(part: &[u8]) -> Option<usize> {
+    memchr::memmem::find_iter(part, b"\" ")
+        .find(|at| part.get(at + 5) == Some(&b' ') && is_status(&part[at + 2..at + 5]))
+}
+
+/// What the client calls itself in the combined log format: `"request" status size "referer" "agent"`, whatever follows.
+fn combined_agent<'a>(record: &Record<'a>) -> Option<&'a [u8]> {
+    // The token stands in the request or in the referer.
+    let (rest, skip) = match status_at(record.after) {
+        Some(at) => (&record.after[at + 1..], 2),
+        None => (record.after, usize::from(has_status(record.before)).checked_sub(1)?),
+    };
+    let mut parts = rest.split(|b| *b == b'"').skip(skip);
+    let between = if skip > 0 { parts.next() } else { parts.nth(1) };
+    (between == Some(b" ")).then(|| parts.next()).flatten()
+}
+
+/// What stands in quotes behind a token that stands in quotes.
+fn quoted(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|b| *b == b'"').skip(2).step_by(2)
+}
+
+/// The address that stands where servers and proxies put it in their access logs: as the line's first word, behind the
+/// process (HAProxy), behind kind, time and name (load balancers of AWS).
 fn leading(line: &[u8]) -> Option<IpAddr> {
-    let word = &line[..memchr::memchr(b' ', &line[..line.len().min(64)])?];
-    std::str::from_utf8(word).ok()?.parse().ok()
+    const KINDS: [&[u8]; 6] = [b"http", b"https", b"h2", b"grpcs", b"ws", b"wss"];
+    let head = &line[..line.len().min(256)];
+    let word = &head[..memchr::memchr(b' ', head)?];
+    if KINDS.contains(&word) {
+        let place = head.split(|b| *b == b' ').nth(3)?;
+        return address(place);
+    }
+    if let Ok(address) = std::str::from_utf8(word).ok()?.parse() {
+        return Some(address);
+    }
+    let process = memchr::memmem::find(head, b"]: ")?;
+    let word = head[process + 3..].split(|b| *b == b' ').next()?;
+    let accepted = head[process + 3 + word.len()..].starts_with(b" [");
+    address(word).filter(|_| accepted)
 }
 
 /// The address that a text begins with; a port may follow.
@@ -162,12 +190,17 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 
 /// A hash of an address that tells one client from another; 0 for those that tell nothing.
 fn source(address: IpAddr) -> u32 {
-    let hash = |bytes: &[u8]| (foldhash::quality::FixedState::default().hash_one(bytes) as u32).max(1);
+    let hash = |bytes: &[u8]| foldhash::quality::FixedState::default().hash_one(bytes) as u32;
     match address.to_canonical() {
-        IpAddr::V4(address) if is_public(address) => hash(&address.octets()),
-        IpAddr::V6(address) if is_public_6(address) => hash(&address.octets()[..8]),
+        IpAddr::V4(address) if is_public(address) => (hash(&address.octets()) & !1).max(2),
+        IpAddr::V6(address) if is_public_6(address) => hash(&address.octets()[..8]) | 1,
         _ => 0,
     }
+}
+
+/// Whether two such hashes are those of two clients. One machine may have addresses of both versions.
+pub(super) const fn are_two(one: u32, other: u32) -> bool {
+    one != other && one != 0 && other != 0 && one & 1 == other & 1
 }
 
 fn is_public(address: Ipv4Addr) -> bool {
@@ -195,13 +228,6 @@ fn agent_of(text: &[u8]) -> u32 {
     (foldhash::quality::FixedState::default().hash_one(letters.as_slice()) as u32).max(1)
 }
 
-/// What stands between the last two quotes of a text.
-fn last_quoted(text: &[u8]) -> Option<&[u8]> {
-    let end = memchr::memrchr(b'"', text)?;
-    let start = memchr::memrchr(b'"', &text[..end])?;
-    Some(&text[start + 1..end])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +253,8 @@ mod tests {
             "@ client: 192.0.2.7, server: a",
             "http.client_ip=192.0.2.7 x_forwarded_for=- @",
             "peer=/192.0.2.7:51234 @",
+            "Nov 21 11:59:42 gw haproxy[7]: 192.0.2.7:51234 [21/Nov/2026:11:59:42.001] fe be/s1 \"GET /?t=@ HTTP/1.1\"",
+            "h2 2026-11-21T11:59:41.1Z app/lb/50dc 192.0.2.7:2817 10.0.0.66:9000 0 200 \"GET https://a/?t=@ HTTP/2.0\"",
         ] {
             assert_eq!(client(line).0.address, expected, "{line}");
         }
@@ -241,6 +269,8 @@ mod tests {
             "GET /?client_ip=192.0.2.7 @",
             "[{\"client_ip\":\"192.0.2.7\"},{\"t\":\"@\"}]",
             "client_ip=fe80::1 @",
+            "Nov 21 11:59:42 gw app[7]: 192.0.2.7 is the version @",
+            "http 2026-11-21T11:59:41.1Z app/lb/50dc 10.0.0.66:9000 192.0.2.7:2817 @",
             "at 12:34:56 from cafe @",
             "@",
         ] {
@@ -248,7 +278,8 @@ mod tests {
         }
         let six = |line: &str| client(line).0.address;
         assert_eq!(six("client_ip=2001:db8::1 @"), six("client_ip=\"[2001:db8::2]:443\" @"));
-        assert_ne!(six("client_ip=2001:db8::1 @"), six("client_ip=2001:db8:0:1::1 @"));
+        assert!(are_two(six("client_ip=2001:db8::1 @"), six("client_ip=2001:db8:0:1::1 @")));
+        assert!(!are_two(six("client_ip=2001:db8::1 @"), six("client_ip=192.0.2.7 @")));
     }
 
     #[test]
@@ -258,7 +289,18 @@ mod tests {
         assert_ne!(agent("user_agent=curl @"), agent("user_agent=okhttp/4 @"));
         let combined = "192.0.2.7 - - [x] \"GET /?t=@ HTTP/1.1\" 200 1 \"-\" \"curl/8\"";
         assert_eq!(agent(combined), agent("user_agent=curl @"));
-        assert_eq!(agent("192.0.2.7 - - [x] \"GET /?t=@ HTTP/1.1\" 200 1 \"-\" \"-\""), 0);
+        let referred = "192.0.2.7 - - [x] \"GET / HTTP/1.1\" 200 1 \"https://a.test/?t=@\" \"curl/8\" \"c0ffee\"";
+        assert_eq!(agent(referred), agent("user_agent=curl @"));
+        assert_eq!(agent(&format!("{combined} \"c0ffee\" a.test")), agent("user_agent=curl @"));
+        for none in [
+            "192.0.2.7 - - [x] \"GET /?t=@ HTTP/1.1\" 200 1 \"-\" \"-\"",
+            "192.0.2.7 - - [x] \"GET /?t=@ HTTP/1.1\" 200 1",
+            "192.0.2.7 - - [x] \"GET /?t=@ HTTP/1.1\" 200 1 host=\"a.test\" id=\"c0ffee\"",
+            "Nov 21 11:59:42 gw haproxy[7]: 192.0.2.7:51234 [x] fe be/s1 200 1 \"GET /?t=@ HTTP/1.1\"",
+            "h2 2026-11-21T11:59:41.1Z app/lb/50dc 192.0.2.7:2817 10.0.0.66:9000 200 \"GET https://a/?t=@ HTTP/2.0\" \"x\"",
+        ] {
+            assert_eq!(agent(none), 0, "{none}");
+        }
     }
 
     #[test]

@@ -29,11 +29,23 @@ pub(in crate::token) fn is_another(bytes: &[u8], start: usize, end: usize, htm: 
         above(bytes, start, &mut lines);
     }
     lines.retain(|line| line.method.is_some());
-    !lines.is_empty() && !lines.iter().any(|line| fits(line, htm, htu))
+    !lines.is_empty() && !lines.iter().any(|line| fits(line, htm, htu)) && !is_asked_about(bytes, start, end)
+}
+
+/// Whether a gateway asks somebody else about a request, whose own line then is in a header (`X-Original-URI`).
+fn is_asked_about(bytes: &[u8], start: usize, end: usize) -> bool {
+    let near = &bytes[start.saturating_sub(super::REACH)..bytes.len().min(end + super::AHEAD)];
+    let names =
+        [&b"x-original-"[..], b"x-forwarded-uri", b"x-forwarded-method", b"x-rewrite-url", b"x-envoy-original-"];
+    memchr::memchr2_iter(b'x', b'X', near)
+        .any(|at| names.iter().any(|name| near[at..].get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name))))
 }
 
 fn fits(line: &Line<'_>, htm: &str, htu: &str) -> bool {
-    line.method.is_none_or(|method| method == htm.as_bytes()) && line.target.is_none_or(|target| same_path(target, htu))
+    // Who can GET can HEAD, and programs that answer both log either.
+    let plain = |method: &[u8]| method == b"GET" || method == b"HEAD";
+    let same = |method: &[u8]| method == htm.as_bytes() || (plain(method) && plain(htm.as_bytes()));
+    line.method.is_none_or(same) && line.target.is_none_or(|target| same_path(target, htu))
 }
 
 /// `GET /orders HTTP/1.1` in a text.
@@ -214,6 +226,9 @@ mod tests {
             "method=handle path=/var/log/x dpop=@",
             "path=/etc/passwd dpop=@",
             "method=GET dpop=@",
+            "method=HEAD path=/orders/7 dpop=@",
+            "POST /_check HTTP/1.1\nX-Original-URI: /orders/7\nDPoP: @\n",
+            "GET /_check HTTP/1.1\nDPoP: @\nx-forwarded-uri: /orders/7\n",
             "dpop=@",
         ] {
             assert!(!other(text), "{text}");

@@ -2,6 +2,7 @@
 //! same.
 
 use super::Logged;
+use super::client::are_two;
 use super::stamp::{Sort, Stamp};
 
 /// How many different witnesses of a token are kept: the smallest.
@@ -80,7 +81,7 @@ impl Witness {
     fn is_another(&self, other: &Self) -> bool {
         let apart = self.last.max(other.last) - self.first.min(other.first);
         let same_file = self.file == other.file;
-        (self.address != other.address && self.address != 0 && other.address != 0)
+        are_two(self.address, other.address)
             || (apart > ONE_REQUEST && (same_file || (self.moment && other.moment)))
             || (apart > ONE_ANSWER && same_file && self.answered && other.answered && self.file != 0)
     }
@@ -132,7 +133,7 @@ impl Witnesses {
     /// Who used a token, if it was more than one.
     pub fn sources(&self) -> Option<Sources> {
         let several = self.pairs().any(|(one, other)| {
-            one.address != other.address || (one.agent != other.agent && one.agent != 0 && other.agent != 0)
+            are_two(one.address, other.address) || (one.agent != other.agent && one.agent != 0 && other.agent != 0)
         });
         several.then(|| {
             let mut addresses: Vec<u32> = self.0.iter().map(|one| one.address).collect();
@@ -156,7 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn witness() -> impl Strategy<Value = Witness> {
-        (0..3u32, 0..3u32, 0..3u32, any::<bool>(), any::<bool>(), 0..200u32).prop_map(
+        (0..4u32, 0..3u32, 0..3u32, any::<bool>(), any::<bool>(), 0..200u32).prop_map(
             |(address, agent, file, moment, answered, time)| {
                 Witness { address, agent, file: 0, moment, answered, first: time, last: time }.in_file(file)
             },
