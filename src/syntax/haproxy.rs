@@ -4,8 +4,7 @@
 //! What a template engine or a `.if` makes of a line is not known here: such lines carry the [`Guard`]s they stand
 //! under, and words in which something is still to be filled in are [open](Word::open).
 
-/// So many conditions a line may stand under; deeper ones are left out.
-const MAX_GUARDS: usize = 32;
+use super::template::{self, Guard};
 
 /// A word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,15 +17,6 @@ pub struct Word {
     pub open: bool,
     /// No part of it was quoted: only such a word can be a keyword like `if`.
     pub bare: bool,
-}
-
-/// Something that decides whether a line is there at all.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Guard {
-    /// The condition, as it is written.
-    pub condition: String,
-    /// Whether it must hold, or must not.
-    pub holds: bool,
 }
 
 /// A line with at least one word.
@@ -100,8 +90,8 @@ pub fn parse(text: &str) -> Document {
         at += raw.len();
         let trimmed = raw.trim();
         let offset = start + (raw.len() - raw.trim_start().len());
-        if let Some(statement) = template(trimmed) {
-            if !turn(&mut guards, statement) {
+        if let Some(statement) = template::statement(trimmed) {
+            if !template::turn(&mut guards, statement) {
                 document.holes.push((offset, offset + trimmed.len(), "a template fills this in"));
             }
             continue;
@@ -111,7 +101,7 @@ pub fn parse(text: &str) -> Document {
             document.holes.push((offset, offset + trimmed.len(), "a quote is not closed"));
         }
         let (Some(first), Some(last)) = (words.first(), words.last()) else { continue };
-        if first.bare && first.text.starts_with('.') && turn(&mut guards, trimmed.trim_start_matches('.')) {
+        if first.bare && first.text.starts_with('.') && template::turn(&mut guards, trimmed.trim_start_matches('.')) {
             continue;
         }
         let opens = SECTIONS.contains(&first.text.as_str());
@@ -126,53 +116,6 @@ pub fn parse(text: &str) -> Document {
         }
     }
     document
-}
-
-/// What stands within the brackets of a template's statement, if the line is nothing but one.
-fn template(line: &str) -> Option<&str> {
-    const BRACKETS: &[(&str, &str)] = &[("{%", "%}"), ("{{", "}}"), ("<%", "%>"), ("{#", "#}")];
-    BRACKETS.iter().find_map(|(open, close)| {
-        let inner = line.strip_prefix(open)?.strip_suffix(close)?;
-        (!inner.contains(close))
-            .then(|| inner.trim_matches(|c: char| c == '-' || c == '~' || c == '+' || c.is_whitespace()))
-    })
-}
-
-/// Follows a statement that opens, turns or closes a condition; `false` if it is something else.
-fn turn(guards: &mut Vec<Guard>, statement: &str) -> bool {
-    let word = statement.split(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
-    match word {
-        "if" | "unless" | "for" | "range" | "with" | "foreach" | "while" => {
-            if guards.len() < MAX_GUARDS {
-                let condition = match word {
-                    "unless" => statement.replacen("unless", "if", 1),
-                    _ => statement.to_owned(),
-                };
-                guards.push(Guard { condition, holds: word != "unless" });
-            }
-        }
-        "else" | "elif" | "elsif" | "elseif" => {
-            if let Some(guard) = guards.last_mut() {
-                if word == "else" && statement == "else" {
-                    guard.holds = !guard.holds;
-                } else {
-                    *guard = Guard { condition: statement.to_owned(), holds: true };
-                }
-            }
-        }
-        "end" | "endif" | "endfor" | "}" | "endwith" => _ = guards.pop(),
-        "set" | "block" | "endblock" | "raw" | "endraw" | "notice" | "warning" | "diag" => {}
-        // Loops of ERB: `servers.each do |server|`.
-        _ if statement.ends_with('|') || statement.ends_with(" do") || statement.ends_with('{') => {
-            if guards.len() < MAX_GUARDS {
-                guards.push(Guard { condition: statement.to_owned(), holds: true });
-            }
-        }
-        // A remark, or an assignment.
-        _ if statement.starts_with('#') || statement.starts_with("/*") || statement.starts_with('$') => {}
-        _ => return false,
-    }
-    true
 }
 
 /// The words of a line that begins at `at`, and whether all quotes were closed.
@@ -210,7 +153,7 @@ fn words(line: &str, at: usize) -> (Vec<Word>, bool) {
                 i += length;
             }
             _ => {
-                if let Some(length) = filled_in(&line[start..]) {
+                if let Some(length) = template::filled_in(&line[start..]) {
                     open.open = true;
                     open.text.push_str(&line[start..start + length]);
                     i = start + length;
@@ -246,15 +189,6 @@ fn escaped(rest: &[u8]) -> (String, usize) {
         }
         _ => ("\\".to_owned(), 0),
     }
-}
-
-/// The length of something that is filled in from outside, if the text begins with it.
-fn filled_in(text: &str) -> Option<usize> {
-    const BRACKETS: &[(&str, &str)] = &[("${", "}"), ("{{", "}}"), ("<%", "%>"), ("{% ", "%}"), ("{%-", "%}")];
-    BRACKETS.iter().find_map(|(open, close)| {
-        let inner = text.strip_prefix(open)?;
-        Some(open.len() + inner.find(close)? + close.len())
-    })
 }
 
 #[cfg(test)]

@@ -7,4 +7,5 @@ pub mod directives;
 pub mod haproxy;
 pub mod json;
 pub mod packed;
+pub mod template;
 pub mod yaml;

@@ -120,3 +120,46 @@ fn gather<'d>(directives: &'d [Directive], all: &mut Vec<&'d Directive>) {
 fn insert(text: &str, at: usize, piece: &str) -> String {
     format!("{}\n{piece}\n{}", &text[..at], &text[at..])
 }
+
+/// How configurations of lines are changed.
+pub(crate) struct Lines {
+    /// Lines that may be dropped, moved and so on; anything may be put behind one.
+    pub(crate) movable: fn(&str) -> bool,
+    /// What is put in; several lines at once, where need be.
+    pub(crate) pool: &'static [&'static str],
+    /// What a line may be put between.
+    pub(crate) wraps: &'static [(&'static str, &'static str)],
+    /// The word before a mode, and the modes.
+    pub(crate) modes: (&'static str, &'static [&'static str]),
+}
+
+/// Changes a configuration of lines: drops one, repeats it, moves it, wraps it, puts a new one in, or another mode.
+pub(crate) fn lines(text: &str, random: &mut Random, how: &Lines) -> Option<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let movable: Vec<usize> = (0..lines.len()).filter(|at| (how.movable)(&lines[*at])).collect();
+    let one = *random.one(&movable)?;
+    let other = *random.one(&movable)?;
+    match random.below(10) {
+        0 => _ = lines.remove(one),
+        1 => lines.insert(one, lines[one].clone()),
+        2 | 3 if one != other => {
+            let line = lines.remove(one);
+            lines.insert(other, line);
+        }
+        4 | 5 => {
+            let (before, after) = random.one(how.wraps)?;
+            lines[one] = format!("{before}{}{after}", lines[one]);
+        }
+        6 => {
+            let (word, modes) = how.modes;
+            let has: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].contains(word)).collect();
+            let at = *random.one(&has)?;
+            let start = lines[at].find(word)? + word.len();
+            let end = lines[at][start..].find(char::is_whitespace).map_or(lines[at].len(), |end| start + end);
+            lines[at].replace_range(start..end, random.one(modes)?);
+        }
+        _ => lines.insert(one + 1, format!("    {}", random.one(how.pool)?)),
+    }
+    let changed = lines.join("\n") + "\n";
+    (changed != text).then_some(changed)
+}

@@ -9,7 +9,8 @@ use super::condition::{self, Acls, Condition};
 use super::sample::{self, Part, Sample};
 use crate::gateway::files::Files;
 use crate::gateway::hop::{self, Place};
-use crate::syntax::haproxy::{Document, Guard, Line, Section};
+use crate::syntax::haproxy::{Document, Line, Section};
+use crate::syntax::template::Guard;
 
 /// Expressions larger than this are not compiled.
 const REGEX_SIZE: usize = 1 << 20;

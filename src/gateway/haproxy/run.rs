@@ -8,7 +8,7 @@ use super::condition::{self, Acls, Condition, Criterion, Formula, Known};
 use super::config::{Action, Level, Mode, Names, Proxy, Rule, Way};
 use super::sample::{self, Datum, Part, Sample};
 use crate::gateway::hop::{Arrival, Cause, Client, Event, Form, Others, Place, Request, Rewrite, Slot, Value};
-use crate::syntax::haproxy::Guard;
+use crate::syntax::template::Guard;
 
 /// How what can't be known turns out.
 pub(super) type Assignment = BTreeMap<String, bool>;
@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
     /// Goes through to the end.
     pub(super) fn go(&mut self) -> Result<End, Demand> {
         let frontend = self.scene.frontend;
-        if !self.admitted() || self.level(&frontend.levels)? {
+        if !self.admitted() || self.level(&frontend.levels, frontend.mode)? {
             return Ok(End::Refused);
         }
         let own = frontend.levels.last();
@@ -134,7 +134,15 @@ impl<'a> Run<'a> {
         };
         let proxies = self.scene.proxies;
         let proxy = &proxies[at];
-        if !std::ptr::eq(proxy, self.scene.frontend) && self.level(&proxy.levels)? || !proxy.serves() {
+        if std::ptr::eq(proxy, self.scene.frontend) {
+            return Ok(if proxy.serves() { End::Proxy(at, way.place) } else { End::Refused });
+        }
+        // Bytes that are sent to a backend of requests become requests, and the frontend's rules on them act then.
+        let upgraded = self.scene.frontend.mode == Mode::Tcp && proxy.mode == Mode::Http;
+        if upgraded && self.rules(&self.scene.frontend.levels, |level| &level.requests)? {
+            return Ok(End::Refused);
+        }
+        if self.level(&proxy.levels, proxy.mode)? || !proxy.serves() {
             return Ok(End::Refused);
         }
         Ok(End::Proxy(at, way.place))
@@ -183,19 +191,19 @@ impl<'a> Run<'a> {
     }
 
     /// Works through the rules of a proxy; `true` if they end the run.
-    fn level(&mut self, levels: &'a [Level]) -> Result<bool, Demand> {
-        let tcp = self.scene.frontend.mode == Mode::Tcp;
-        for kind in [|level: &'a Level| &level.connection, |level: &'a Level| &level.content, |level: &'a Level| &level.requests]
-            .iter()
-            .take(if tcp { 2 } else { 3 })
-        {
-            'rules: for level in levels {
-                for rule in kind(level) {
-                    match self.rule(rule, &level.acls)? {
-                        Flow::On => {}
-                        Flow::NextLevel => break 'rules,
-                        Flow::Refused => return Ok(true),
-                    }
+    fn level(&mut self, levels: &'a [Level], mode: Mode) -> Result<bool, Demand> {
+        Ok(self.rules(levels, |level| &level.connection)?
+            || self.rules(levels, |level| &level.content)?
+            || (mode == Mode::Http && self.rules(levels, |level| &level.requests)?))
+    }
+
+    fn rules(&mut self, levels: &'a [Level], kind: fn(&Level) -> &[Rule]) -> Result<bool, Demand> {
+        for level in levels {
+            for rule in kind(level) {
+                match self.rule(rule, &level.acls)? {
+                    Flow::On => {}
+                    Flow::NextLevel => return Ok(false),
+                    Flow::Refused => return Ok(true),
                 }
             }
         }

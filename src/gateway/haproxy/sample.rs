@@ -257,6 +257,9 @@ pub(super) fn header(parts: &[Part], give: &mut dyn FnMut(&Sample) -> Datum) -> 
         ([Value::Certificate(Form::DerBase64)], _) if before.trim() == ":" && after.trim() == ":" => {
             Value::Certificate(Form::Rfc9440)
         }
+        ([Value::Certificate(Form::DerBase64)], _) if before.contains("BEGIN CERTIFICATE") => {
+            Value::Certificate(Form::PemOneLine)
+        }
         ([value], _) if before.trim().is_empty() && after.trim().is_empty() => value.clone(),
         // Several things in one header, or text around one: what can be had of the certificate counts.
         (_, Some(form)) => Value::Certificate(*form),

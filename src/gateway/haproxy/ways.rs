@@ -244,7 +244,7 @@ fn hop(
     if let Some(verified) = &runs[0] {
         lost = verified.lost.clone();
     }
-    let protocol = match frontend.mode {
+    let protocol = match backend.mode {
         Mode::Tcp if bind.tls => Protocol::Stream,
         Mode::Tcp => Protocol::Passthrough,
         Mode::Http if backend.servers.iter().any(|server| server.fastcgi) => Protocol::Gateway,
