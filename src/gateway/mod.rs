@@ -34,6 +34,7 @@ macro_rules! front_ends {
 front_ends! {
     caddy::Caddy,
     envoy::Envoy,
+    apache::Apache,
     haproxy::Haproxy,
     nginx::Nginx,
 }

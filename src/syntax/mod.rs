@@ -1,6 +1,7 @@
 //! Bytes to spanned trees. Nothing here panics, recurses without a bound or gives up on a whole file because of one
 //! bad place; what can't be read becomes a hole.
 
+pub mod apache;
 pub mod blank;
 pub mod caddyfile;
 pub mod directives;

@@ -118,6 +118,7 @@ def ask(run, probe, client, number):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             if client in WITH_CERTIFICATE:
+                context.post_handshake_auth = True  # some gateways ask late, for some paths only
                 name = f"{run['certificates']}/{WITH_CERTIFICATE[client]}"
                 context.load_cert_chain(f"{name}.crt", f"{name}.key")
             connection = context.wrap_socket(connection, server_hostname=probe["host"])
@@ -222,6 +223,10 @@ def observe(run, product, scratch):
             seen["exchanges"].append({"number": number, "probe": probe, "client": client, "status": status,
                                       "sent": sent, "seen": backends.drain()})
     time.sleep(0.15)  # the last request is logged after it is answered
+    if gateway.poll() is not None:
+        # It took its configuration back when it came to use it: no key that fits, for one.
+        with open(f"{scratch}/output", "rb") as output:
+            return {**seen, "started": False, "error": output.read().decode("latin-1")[-1000:], "exchanges": []}
     gateway.send_signal(getattr(product, "STOP", signal.SIGTERM))
     try:
         gateway.wait(8)

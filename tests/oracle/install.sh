@@ -10,6 +10,8 @@ needs openssl openssl
 needs unshare util-linux
 needs ip iproute2
 needs nginx nginx
+needs haproxy haproxy
+needs apache2 apache2-bin
 compgen -G '/usr/lib/nginx/modules/ngx_stream_module.so' >/dev/null || packages+=(libnginx-mod-stream)
 
 [ ${#packages[@]} -gt 0 ] || exit 0
