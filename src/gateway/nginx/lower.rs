@@ -305,19 +305,19 @@ fn bypasses(hops: &mut [Hop]) {
 /// Well-known names under which somebody takes what clients send for the gateway's word, though the gateway asks for
 /// certificates itself.
 pub(super) fn trusted(hops: &[Hop]) -> Vec<String> {
-    let mut trusted = Vec::new();
-    for hop in hops.iter().filter(|hop| hop.listener.auth.asks() && hop.upstream.protocol != Protocol::Stream) {
-        for name in names::CARRIERS {
-            let copied = hop.requests().any(|(_, request)| {
-                request.headers.get(*name).is_some_and(|slot| {
-                    slot.values.iter().any(|value| matches!(value, Value::Client | Value::ClientHeader(_)))
-                })
-            });
-            if copied && !trusted.iter().any(|known| known == name) {
-                trusted.push((*name).to_owned());
-            }
-        }
-    }
+    let mut trusted: Vec<String> = hops
+        .iter()
+        .filter(|hop| hop.listener.auth.asks() && hop.upstream.protocol != Protocol::Stream)
+        .flat_map(Hop::requests)
+        .flat_map(|(_, request)| &request.headers)
+        .filter(|(name, slot)| {
+            let copied = |value: &Value| matches!(value, Value::Client | Value::ClientHeader(_));
+            names::is_carrier(name) && slot.values.iter().any(copied)
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    trusted.sort();
+    trusted.dedup();
     trusted
 }
 

@@ -160,10 +160,9 @@ pub(super) fn lost(run: &mut Run<'_, '_>, passed: &Passed<'_>, request: &Request
             }
         }
     }
-    names::CARRIERS.iter().find_map(|name| {
-        let event = request.headers.get(*name)?.event.as_ref()?;
-        (event.cause == Cause::Copied).then(|| event.clone())
-    })
+    let carriers = request.headers.iter().filter(|(name, _)| names::is_carrier(name));
+    let mut events = carriers.filter_map(|(_, slot)| slot.event.as_ref());
+    events.find(|event| event.cause == Cause::Copied).cloned()
 }
 
 /// What of the target the upstream sees otherwise than the client sent it.

@@ -648,7 +648,11 @@ impl<'a, 't> Run<'a, 't> {
         for (key, text) in texts {
             // A part of a header that a pattern cuts out is neither all of it nor anything known.
             let captured = key.starts_with('~') && text.contains('$') && cuts_out(text);
-            let value = if captured { vec![Piece::Made] } else { self.value_at(text, depth + 1) };
+            let value = match (&source[..], captured) {
+                ([Piece::Header(header)], true) if takes_the_rest(&key, text) => vec![Piece::Cut(header.clone())],
+                (_, true) => vec![Piece::Made],
+                _ => self.value_at(text, depth + 1),
+            };
             if !outcomes.iter().any(|(_, known)| *known == value) {
                 outcomes.push((format!("{} is {key}", map.argument(0)), value));
             }
@@ -673,6 +677,18 @@ fn cuts_out(text: &str) -> bool {
         Part::Variable(name) => name.bytes().all(|byte| byte.is_ascii_digit()) || !name.starts_with("http_"),
         Part::Text(_) => false,
     })
+}
+
+/// Whether a value takes what the last group of a pattern holds, and that is all to the end.
+fn takes_the_rest(pattern: &str, value: &str) -> bool {
+    let Some((_, group)) = pattern.trim_end_matches('$').rsplit_once('(') else { return false };
+    let Some(group) = group.strip_suffix(')') else { return false };
+    let (name, inner) = match group.strip_prefix("?<").and_then(|group| group.split_once('>')) {
+        Some((name, inner)) => (name.to_owned(), inner),
+        None => (pattern.matches('(').count().to_string(), group),
+    };
+    let open = matches!(inner, ".+" | ".*" | "\\S+" | "[^ ]+" | "[^\\s]+");
+    open && value::parts(value).iter().any(|(_, part)| *part == Part::Variable(&name))
 }
 
 /// Whether every path that begins with `prefix` fits a pattern of the plain kind `^/prefix`, `^/prefix(.*)$`.

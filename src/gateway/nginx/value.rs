@@ -12,6 +12,8 @@ pub(super) enum Piece {
     Certificate(Form),
     /// What the client sent in this header, lower case.
     Header(String),
+    /// The better part of what the client sent in this header: a token without its scheme.
+    Cut(String),
     /// The request's query, or something with it.
     Query,
     /// Something else of the request or the gateway.
