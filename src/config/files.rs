@@ -149,13 +149,19 @@ impl Files {
             (Some(_), Some(_)) => text.origin.path == from.origin.path,
             _ => false,
         };
-        let globbed = pattern.contains(['*', '?', '[']).then(|| glob(pattern)).flatten();
-        self.iter()
-            .filter(|(_, text)| {
-                same(text) && globbed.as_ref().map_or(text.path() == pattern, |glob| glob.is_match(text.path()))
-            })
-            .map(|(number, _)| number)
-            .collect()
+        let wild = |pattern: &str| pattern.contains(['*', '?', '[']);
+        // A tail of a path is found without a glob: every include that is not there asks for some.
+        let tail = pattern.strip_prefix("**/").filter(|tail| !wild(tail));
+        let ends = |path: &str, tail: &str| {
+            path.strip_suffix(tail).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+        };
+        let globbed = (wild(pattern) && tail.is_none()).then(|| glob(pattern)).flatten();
+        let fits = |path: &str| match (tail, &globbed) {
+            (Some(tail), _) => ends(path, tail),
+            (None, Some(glob)) => glob.is_match(path),
+            (None, None) => path == pattern,
+        };
+        self.iter().filter(|(_, text)| same(text) && fits(text.path())).map(|(number, _)| number).collect()
     }
 }
 

@@ -112,7 +112,11 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let reason = finding.reason.map(|reason| format!("{reason} · ")).unwrap_or_default();
     let fingerprint = finding.fingerprint().map(|text| format!("{} · ", &text[..12])).unwrap_or_default();
     let confidence = finding.confidence.word();
-    writeln!(out, "  {DIM}id   {fingerprint}{reason}{} · confidence {confidence}{DIM:#}", finding.carrier.replace('-', " "))?;
+    writeln!(
+        out,
+        "  {DIM}id   {fingerprint}{reason}{} · confidence {confidence}{DIM:#}",
+        finding.carrier.replace('-', " ")
+    )?;
     writeln!(out)
 }
 
