@@ -39,8 +39,8 @@ pub(super) fn message(fault: &Fault<'_>) -> String {
             )
         }
         (Rule::Malformed, Detail::Form(Form::PemLines)) => format!(
-            "{header} carries the certificate with its line breaks, which a header cannot hold: {upstream} gets a \
-             broken request or half a certificate."
+            "{header} carries the certificate over several lines, which HTTP no longer allows (RFC 9112, section 5.2): \
+             {upstream} may refuse the request or see half a certificate."
         ),
         (Rule::Malformed, Detail::Form(Form::PemBase64)) => {
             format!(

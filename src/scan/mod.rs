@@ -283,8 +283,15 @@ impl<'a> Shared<'a> {
         let mut coverage = self.coverage.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (texts, unread) = self.configs.close();
         coverage.extend(unread);
-        let audit = gateway::audit(texts, self.job.policy, &|text| redact(self.job.engine, text));
+        let mut audit = gateway::audit(texts, self.job.policy, &|text| redact(self.job.engine, text));
         coverage.extend(audit.coverage);
+        for found in &mut audit.findings {
+            let sample = is_sample(&found.location.path) || found.location.member.as_deref().is_some_and(is_sample);
+            if sample && !self.job.policy.severity.contains_key(&found.rule) {
+                found.severity = found.severity.lowered();
+                found.because.push("it stands in a test, an example or documentation".to_owned());
+            }
+        }
         for row in &mut coverage {
             row.path = redact(self.job.engine, &row.path).into();
             row.member = row.member.as_deref().map(|member| redact(self.job.engine, member).into());
