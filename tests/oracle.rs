@@ -12,6 +12,8 @@ mod mutate;
 mod plan;
 #[path = "oracle/products.rs"]
 mod products;
+#[path = "oracle/trees.rs"]
+mod trees;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -144,6 +144,32 @@ pub fn same_key(a: &str, b: &str) -> bool {
     a == b || letters(a).eq(letters(b))
 }
 
+/// Puts a value into a tree at the end of `a.b[0].c`.
+pub fn plant(tree: &mut Node, path: &str, value: &str, origin: &Node) {
+    let new = |kind| Node { kind, place: origin.place, bytes: origin.bytes };
+    let mut at = tree;
+    let parts: Vec<&str> = path.split(['.', '[']).map(|part| part.trim_end_matches(']')).take(20).collect();
+    for (number, part) in parts.iter().enumerate() {
+        let last = number + 1 == parts.len();
+        if !matches!(at.kind, Kind::Mapping(_)) {
+            at.kind = Kind::Mapping(Vec::new());
+        }
+        let Kind::Mapping(entries) = &mut at.kind else { return };
+        let found = entries.iter().position(|(key, _)| key.text().is_some_and(|key| same_key(key, part)));
+        let found = found.unwrap_or_else(|| {
+            let key = new(Kind::Scalar { text: (*part).to_owned(), plain: true });
+            entries.push((key, new(Kind::Mapping(Vec::new()))));
+            entries.len() - 1
+        });
+        at = &mut entries[found].1;
+        if last {
+            at.kind = Kind::Scalar { text: value.to_owned(), plain: true };
+            at.place = origin.place;
+            at.bytes = origin.bytes;
+        }
+    }
+}
+
 fn first_scalar(node: &Node) -> &Node {
     match &node.kind {
         Kind::Mapping(entries) => entries.first().map_or(node, |(key, _)| first_scalar(key)),

@@ -115,6 +115,8 @@ pub enum Cause {
     TrustsAll,
     /// The options that ask for the certificate are not applied to this route.
     NotApplied,
+    /// The options that ask can't be chosen for this route, which falls back to those that hold by default.
+    Fallback,
     /// There is nothing to verify certificates against, and the gateway then asks for none.
     NoAuthority,
     /// A page for errors of the handshake leads to the upstream.

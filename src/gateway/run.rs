@@ -92,3 +92,17 @@ impl Handshake {
         }
     }
 }
+
+/// The address of an upstream as others write it, too: `http://App/` as `app:80`.
+pub(super) fn dial(upstream: &str) -> String {
+    let (scheme, rest) = upstream.split_once("://").unwrap_or(("", upstream));
+    // A path is no part of it, but of the name of a socket it is.
+    let rest = if scheme.is_empty() { rest } else { rest.split('/').next().unwrap_or(rest) };
+    let rest = rest.trim_end_matches('/').to_ascii_lowercase();
+    let host = if rest.starts_with(':') { format!("localhost{rest}") } else { rest };
+    match scheme {
+        _ if host.contains([':', '/', '{']) => host,
+        "https" => format!("{host}:443"),
+        _ => format!("{host}:80"),
+    }
+}

@@ -163,6 +163,7 @@ pub(super) fn because(fault: &Fault<'_>) -> Vec<String> {
         (_, Cause::Mode) => "that is what the mode in force does".to_owned(),
         (_, Cause::TrustsAll) => "headers of anybody are trusted".to_owned(),
         (_, Cause::NotApplied) => "the options that ask are not applied here".to_owned(),
+        (_, Cause::Fallback) => "the route falls back to the options that hold by default, which do not ask".to_owned(),
         (_, Cause::NoAuthority) => "it names no authority to verify certificates with, and so asks for none".to_owned(),
         (_, Cause::ErrorPage) => "the page for certificate errors leads to the upstream".to_owned(),
         (_, Cause::Alias) => "names with underscores are let through".to_owned(),

@@ -4,9 +4,11 @@
 pub mod apache;
 pub mod blank;
 pub mod caddyfile;
+pub mod calls;
 pub mod directives;
 pub mod haproxy;
 pub mod json;
 pub mod packed;
 pub mod template;
+pub mod toml;
 pub mod yaml;

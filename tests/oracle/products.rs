@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::mutate::{self, Random};
+use crate::trees;
 
 /// A gateway.
 pub(crate) struct Product {
@@ -46,7 +47,28 @@ pub(crate) const PRODUCTS: &[Product] = &[
         installed: || answers("nginx", "-v"),
         closes_twins: true,
     },
+    Product {
+        name: "caddy",
+        mutants: 10,
+        at_least: 50,
+        mutate: |text, random| trees::caddyfile(text, random, CADDY),
+        installed: || answers("caddy", "version"),
+        closes_twins: false,
+    },
+    Product {
+        name: "envoy",
+        mutants: 10,
+        at_least: 50,
+        mutate: |text, random| trees::yaml(text, random, ENVOY_VALUES, ENVOY),
+        installed: || is_below_target("envoy/envoy/_bin/envoy"),
+        closes_twins: false,
+    },
 ];
+
+/// Whether `install.sh` has put a file there.
+fn is_below_target(path: &str) -> bool {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/oracle").join(path).is_file()
+}
 
 /// Whether a command is there.
 pub(crate) fn answers(command: &str, argument: &str) -> bool {
@@ -239,3 +261,86 @@ const APACHE: mutate::Lines = mutate::Lines {
     ],
     modes: ("SSLVerifyClient ", &["none", "optional", "require", "optional_no_ca"]),
 };
+/// What is put into Caddyfiles.
+const CADDY: &[&str] = &[
+    "header_up X-Client-Cert {tls_client_certificate_der_base64}",
+    "header_up +X-Client-Cert {tls_client_fingerprint}",
+    "header_up -X-Client-Cert",
+    "header_up X-Client-Cert {http.request.header.X-Client-Cert}",
+    "header_up X-Client-DN {tls_client_subject}",
+    "header_up -DPoP",
+    "header_up X-* gone",
+    "header_up -X-*",
+    "header_up Authorization \"Basic kb\"",
+    "header_up Host app.internal",
+    "request_header X-Client-Cert {tls_client_serial}",
+    "request_header -X-Client-Cert",
+    "request_header /v1/* -DPoP",
+    "uri strip_prefix /v1",
+    "rewrite /v1/* /v2{uri}",
+    "rewrite * /all",
+    "method POST",
+    "respond /kb 403",
+    "@kb path /v1/*\nrespond @kb 404",
+    "@kb header X-Kb-None yes\nrespond @kb 404",
+    "@kb not path /v1/*\nreverse_proxy @kb 127.0.0.1:9003",
+    "handle /v1/* {\nreverse_proxy 127.0.0.1:9004\n}",
+    "handle_path /v1/* {\nreverse_proxy 127.0.0.1:9005\n}",
+    "handle {\nrespond 404\n}",
+    "route {\nrequest_header X-Client-Cert early\nreverse_proxy /v1/* 127.0.0.1:9006\n}",
+    "reverse_proxy /v1/* 127.0.0.1:9007",
+    "reverse_proxy 127.0.0.1:9008",
+    "log {\noutput file /tmp/oracle-logs/more.log\n}",
+    "skip_log",
+    "encode gzip",
+    "abort",
+    "http://kb.example.com {\nreverse_proxy 127.0.0.1:9000\n}",
+    "(kb) {\nheader_up X-Client-Cert {tls_client_issuer}\n}",
+];
+
+/// Values in Envoy's configurations that may stand for each other.
+const ENVOY_VALUES: &[&[&str]] = &[
+    &["SANITIZE_SET", "APPEND_FORWARD", "ALWAYS_FORWARD_ONLY", "FORWARD_ONLY", "SANITIZE"],
+    &["APPEND_IF_EXISTS_OR_ADD", "ADD_IF_ABSENT", "OVERWRITE_IF_EXISTS_OR_ADD", "OVERWRITE_IF_EXISTS"],
+    &["VERIFY_TRUST_CHAIN", "ACCEPT_UNTRUSTED"],
+    &["true", "false"],
+    &[
+        "%DOWNSTREAM_PEER_CERT%",
+        "%DOWNSTREAM_PEER_FINGERPRINT_1%",
+        "%DOWNSTREAM_PEER_SUBJECT%",
+        "%REQ(x-kb-other)%",
+        "%DOWNSTREAM_PEER_FINGERPRINT_256%",
+        "a%DOWNSTREAM_PEER_SERIAL%b",
+        "%REQ(x-kb-none?dpop)%",
+        "%START_TIME%",
+        "",
+    ],
+    &["x-client-cert", "x-client-dn", "x-forwarded-client-cert", "dpop", "authorization"],
+    &["prefix: /v1/", "path: /v1/kb", "prefix: /", "path_separated_prefix: /v1"],
+];
+
+/// What is put into Envoy's configurations.
+const ENVOY: &[&str] = &[
+    "forward_client_cert_details: APPEND_FORWARD",
+    "forward_client_cert_details: SANITIZE_SET",
+    "set_current_client_cert_details:\n  chain: true\n  dns: true",
+    "require_client_certificate: true",
+    "request_headers_to_remove: [\"x-client-cert\", \"DPoP\"]",
+    "request_headers_to_remove:\n- x-forwarded-client-cert",
+    "request_headers_to_add:\n- header:\n    key: x-client-cert\n    value: \"%DOWNSTREAM_PEER_CERT%\"",
+    "request_headers_to_add:\n- header:\n    key: x-forwarded-client-cert\n    value: forged\n  append_action: ADD_IF_ABSENT",
+    "request_headers_to_add:\n- header: { key: x-client-cert, value: \"\" }\n  append_action: OVERWRITE_IF_EXISTS_OR_ADD",
+    "keep_empty_value: true",
+    "append: false",
+    "most_specific_header_mutations_wins: true",
+    "- match:\n    prefix: /v1/\n  direct_response:\n    status: 403",
+    "- match:\n    prefix: /v1/\n    tls_context:\n      presented: true\n  route:\n    cluster: app",
+    "- match:\n    path: /v1/kb\n  route:\n    cluster: app\n    prefix_rewrite: /kb",
+    "- match:\n    prefix: /\n    headers:\n    - name: x-kb-none\n      present_match: true\n  redirect:\n    https_redirect: true",
+    "host_rewrite_literal: kb.internal",
+    "require_tls: ALL",
+    "- name: envoy.filters.http.header_mutation\n  typed_config:\n    \"@type\": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation\n    mutations:\n      request_mutations:\n      - remove: x-client-cert\n      - append:\n          header: { key: x-client-dn, value: \"%DOWNSTREAM_PEER_ISSUER%\" }",
+    "- name: envoy.filters.http.rbac\n  typed_config:\n    \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\n    rules:\n      policies:\n        kb:\n          permissions: [{ any: true }]\n          principals: [{ authenticated: {} }]",
+    "- name: envoy.filters.http.lua\n  typed_config:\n    \"@type\": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua\n    default_source_code:\n      inline_string: |\n        function envoy_on_request(handle) handle:headers():remove(\"x-client-cert\") end",
+    "use_remote_address: true",
+];

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::lines::Line;
 use super::plan::{Action, Guard, Kind, Operation, Proxy, Site, Step};
 use super::tls::Auth;
-use crate::gateway::hop::{Consulted, Credential, Logged, Place, Protocol};
+use crate::gateway::hop::{ClientAuth, Consulted, Credential, Logged, Place, Protocol};
+use crate::gateway::run::{Handshake, dial};
 
 /// Directives in the order of Caddy 2.6, with the names that came later where they stand.
 const ORDER: &[&str] = &[
@@ -148,7 +149,13 @@ fn site(words: &[String], body: &[Line], options: &Options, routes: &BTreeMap<&s
         .into_iter()
         .map(|((port, plain), hosts)| {
             let named = hosts.iter().any(|host| !host.is_empty());
-            let secured = !plain && (!tls.is_empty() || named && !options.no_certificates);
+            let secured = !plain && (!tls.is_empty() || named);
+            // Without a certificate of its own no handshake comes about.
+            let mute = Handshake { auth: ClientAuth::Unknown, required: false };
+            let auth = match secured && tls.is_empty() && options.no_certificates {
+                true => Auth { handshake: mute, ..Auth::OFF },
+                false => auth,
+            };
             let any = hosts.iter().any(|host| host.is_empty() || host.contains(['{', '\u{fffc}']));
             let hosts: Vec<String> = if any { Vec::new() } else { hosts };
             Site {
@@ -408,18 +415,6 @@ fn proxy(arguments: &[String], line: &Line) -> Proxy {
     let label = upstreams.first().cloned().unwrap_or_else(|| line.name().to_owned());
     let upstreams = upstreams.iter().map(|to| dial(to)).collect();
     Proxy { label, upstreams, operations, protocol, place: line.place, path, method }
-}
-
-/// `http://App:80/` as `app:80`.
-pub(super) fn dial(upstream: &str) -> String {
-    let (scheme, rest) = upstream.split_once("://").unwrap_or(("", upstream));
-    let rest = rest.trim_end_matches('/').to_ascii_lowercase();
-    let host = if rest.starts_with(':') { format!("localhost{rest}") } else { rest };
-    match scheme {
-        _ if host.contains(':') || host.contains('/') || host.contains('{') => host,
-        "https" => format!("{host}:443"),
-        _ => format!("{host}:80"),
-    }
 }
 
 /// Named matchers of a block, with those of the blocks around it.

@@ -1,9 +1,9 @@
 //! Caddy's own language: the JSON that Caddyfiles are translated to.
 
-use super::file::dial;
 use super::plan::{Action, Guard, Kind, Operation, Proxy, Site, Step};
 use super::tls::Auth;
 use crate::gateway::hop::{Credential, Logged, Protocol};
+use crate::gateway::run::dial;
 use crate::gateway::tree::{At, Switch, same_key};
 
 /// The sites of a document.

@@ -279,6 +279,9 @@ fn apply(run: &mut Run, operations: &[Operation]) {
                     for known in named.into_iter().chain(common) {
                         run.remove(&known, operation.place, Cause::AllDropped);
                     }
+                    if name != "*" && run.request.others == Others::Passed {
+                        run.request.others = Others::Unknown;
+                    }
                     if name == "*" {
                         run.request.others =
                             Others::Dropped(Event::new(operation.place, Cause::AllDropped));
