@@ -25,7 +25,7 @@ pub(crate) struct Product {
 pub(crate) const PRODUCTS: &[Product] = &[
     Product {
         name: "apache",
-        mutants: 2,
+        mutants: 3,
         at_least: 60,
         mutate: |text, random| mutate::lines(text, random, &APACHE),
         installed: || answers("apache2", "-v"),
@@ -33,7 +33,7 @@ pub(crate) const PRODUCTS: &[Product] = &[
     },
     Product {
         name: "haproxy",
-        mutants: 3,
+        mutants: 5,
         at_least: 60,
         mutate: |text, random| mutate::lines(text, random, &HAPROXY),
         installed: || answers("haproxy", "-v"),

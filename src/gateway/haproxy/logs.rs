@@ -78,6 +78,7 @@ fn credential(sample: &Sample) -> Option<Credential> {
     }
     match sample.fetch.as_str() {
         "ssl_c_der" => Some(Credential::Certificate),
+        "req.hdrs" | "req.hdrs_bin" => Some(Credential::AllHeaders),
         "url" | "query" | "capture.req.uri" | "pathq" | "base" => Some(Credential::Query),
         "urlp" | "url_param" if sample.argument() == "access_token" => Some(Credential::Query),
         _ => None,
