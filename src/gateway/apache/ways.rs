@@ -9,7 +9,7 @@ use super::run::{Assignment, End, Run, Scene, Verify, carries};
 use super::value;
 use crate::gateway::hop::{
     Arrival, Carrier, Cause, Client, ClientAuth, Event, Form, Hop, Listener, Part, PathMatch, Place, Protocol, Rewrite,
-    Route, Slot, Upstream, Value,
+    Route, Upstream, Value,
 };
 
 /// So many ways are told apart for one path.
@@ -397,7 +397,8 @@ fn hop(
     let mut rewrites = first.rewrites.clone();
     let preserved = setting_in(servers, mapping, "proxypreservehost").is_some_and(|d| d.word(0).eq_ignore_ascii_case("on"));
     let untold = setting_in(servers, mapping, "proxyaddheaders").is_some_and(|d| d.word(0).eq_ignore_ascii_case("off"));
-    let cgi = setting_in(servers, mapping, "cgipassauth").is_some_and(|d| d.word(0).eq_ignore_ascii_case("on"));
+    let cgi = setting_in(servers, mapping, "cgipassauth").map(|d| d.word(0).eq_ignore_ascii_case("on"));
+    let passed_in_part = servers.iter().any(|server| server.body.sections.iter().any(|section| says(section, "cgipassauth")));
     let names_authorization = servers.iter().flat_map(|server| &server.body.directives).any(|directive| {
         matches!(directive.name.as_str(), "setenvif" | "rewriterule")
             && directive.words.iter().any(|word| word.text.contains("HTTP_AUTHORIZATION"))
@@ -412,23 +413,20 @@ fn hop(
         let own = request.headers.contains_key("host");
         match target.protocol {
             Protocol::Gateway => {
-                if target.scheme == "ajp" {
-                    if exported.is_some() {
-                        request.set("ssl_client_cert", vec![Value::Certificate(Form::PemOneLine)], None);
-                    }
-                } else {
-                    if let Some((true, _)) = exported {
-                        request.set("ssl_client_cert", vec![Value::Certificate(Form::PemOneLine)], None);
-                    }
+                // In which form the certificate comes as a parameter is the protocol's affair.
+                let data = exported.is_some_and(|(data, _)| data) || (target.scheme == "ajp" && exported.is_some());
+                if data {
+                    request.set("ssl_client_cert", vec![Value::Unknown], None);
+                }
+                if target.scheme != "ajp" {
                     if let Some((_, true)) = exported {
                         request.set("ssl_client_s_dn", vec![Value::Certificate(Form::Dn)], None);
                         request.set("ssl_client_verify", vec![Value::Verification], None);
                     }
-                    if !cgi && !names_authorization {
-                        request.headers.insert(
-                            "authorization".to_owned(),
-                            Slot { values: Vec::new(), event: Some(Event::new(place, Cause::NotListed)) },
-                        );
+                    if !names_authorization && cgi != Some(true) {
+                        // A section may say otherwise.
+                        let values = if cgi.is_none() && passed_in_part { vec![Value::Unknown] } else { Vec::new() };
+                        request.set("authorization", values, Some(Event::new(place, Cause::NotListed)));
                     }
                 }
             }
@@ -482,6 +480,12 @@ fn hop(
         consulted: Vec::new(),
         consumes_authorization: consumes,
     })
+}
+
+/// Whether a directive stands anywhere in a section.
+fn says(section: &Section, name: &str) -> bool {
+    section.directives.iter().any(|directive| directive.name == name)
+        || section.sections.iter().any(|section| says(section, name))
 }
 
 /// The path that a mapping takes away.
