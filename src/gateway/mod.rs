@@ -10,7 +10,7 @@ mod rule;
 mod run;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use checks::Detail;
 use files::{Files, Text};
@@ -21,6 +21,9 @@ pub use crate::config::files;
 use crate::config::tree;
 use crate::finding::{Confidence, Coverage, Finding, HopRecord, Related, Severity, Status};
 use crate::policy::Policy;
+
+/// How many places that could not be read for the same reason are named.
+const HOLES: usize = 3;
 
 /// Declares the front ends: one line each.
 macro_rules! front_ends {
@@ -186,16 +189,11 @@ pub fn audit(texts: Vec<Text>, policy: &Policy, safe: &dyn Fn(&str) -> String) -
     let mut audit = Audit::default();
     // One finding a rule, a reason and a place, however many hops show it.
     let mut found: BTreeMap<(Place, Rule, &'static str, Option<String>), Finding> = BTreeMap::new();
+    // What a hundred files lack alike is said once.
+    let mut holes: BTreeMap<(&'static str, String), BTreeSet<Place>> = BTreeMap::new();
     for (front_end, configuration) in lower(&files) {
         for hole in &configuration.holes {
-            let at = files.line_column(hole.place.file, hole.place.start);
-            let origin = &files.get(hole.place.file).origin;
-            audit.coverage.push(Coverage {
-                path: origin.path.clone(),
-                member: origin.member.clone(),
-                status: Status::Unparsed,
-                reason: format!("{} at {}:{}: {}", front_end.product(), at.line, at.column, hole.reason),
-            });
+            holes.entry((front_end.product(), hole.reason.clone())).or_default().insert(hole.place);
         }
         let evidence = evidence::Evidence::of(&files, &configuration.files);
         let faults = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
@@ -216,6 +214,19 @@ pub fn audit(texts: Vec<Text>, policy: &Policy, safe: &dyn Fn(&str) -> String) -
         }
     }
     audit.findings = found.into_values().collect();
+    for ((product, reason), places) in holes {
+        let more = places.len().saturating_sub(HOLES);
+        for (number, place) in places.into_iter().take(HOLES).enumerate() {
+            let at = files.line_column(place.file, place.start);
+            let origin = &files.get(place.file).origin;
+            let mut reason = format!("{product} at {}:{}: {reason}", at.line, at.column);
+            if more > 0 && number + 1 == HOLES {
+                reason += &format!(" (and in {more} more places)");
+            }
+            let (path, member) = (origin.path.clone(), origin.member.clone());
+            audit.coverage.push(Coverage { path, member, status: Status::Unparsed, reason });
+        }
+    }
     audit.coverage.sort();
     audit.coverage.dedup();
     audit
