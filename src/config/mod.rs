@@ -1,5 +1,6 @@
 //! What the audits of configuration share: the texts of a scan, places in them, and a cursor over their trees.
 
+pub mod compose;
 pub mod files;
 pub mod place;
 pub mod tree;

@@ -468,6 +468,25 @@ pub struct Hop {
 }
 
 impl Hop {
+    /// A way on which nothing is done but what these say.
+    pub const fn new(listener: Listener, route: Route, upstream: Upstream, arrivals: [Arrival; 3]) -> Self {
+        Self {
+            listener,
+            route,
+            upstream,
+            arrivals,
+            carriers: Vec::new(),
+            lost: None,
+            bypass: None,
+            alias: None,
+            rewrites: Vec::new(),
+            logs: Vec::new(),
+            cors: Vec::new(),
+            consulted: Vec::new(),
+            consumes_authorization: false,
+        }
+    }
+
     /// What becomes of a client.
     pub fn arrival(&self, client: Client) -> &Arrival {
         match client {

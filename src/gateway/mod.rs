@@ -6,6 +6,7 @@
 mod checks;
 mod evidence;
 pub mod hop;
+mod matched;
 mod rule;
 mod run;
 mod words;
