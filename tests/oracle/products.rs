@@ -63,6 +63,14 @@ pub(crate) const PRODUCTS: &[Product] = &[
         installed: || is_below_target("envoy/envoy/_bin/envoy"),
         closes_twins: false,
     },
+    Product {
+        name: "traefik",
+        mutants: 8,
+        at_least: 30,
+        mutate: |text, random| trees::yaml(text, random, TRAEFIK_VALUES, TRAEFIK),
+        installed: || is_below_target("traefik/bin/traefik"),
+        closes_twins: false,
+    },
 ];
 
 /// Whether `install.sh` has put a file there.
@@ -343,4 +351,46 @@ const ENVOY: &[&str] = &[
     "- name: envoy.filters.http.rbac\n  typed_config:\n    \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\n    rules:\n      policies:\n        kb:\n          permissions: [{ any: true }]\n          principals: [{ authenticated: {} }]",
     "- name: envoy.filters.http.lua\n  typed_config:\n    \"@type\": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua\n    default_source_code:\n      inline_string: |\n        function envoy_on_request(handle) handle:headers():remove(\"x-client-cert\") end",
     "use_remote_address: true",
+];
+
+/// Values in Traefik's configurations that may stand for each other.
+const TRAEFIK_VALUES: &[&[&str]] = &[
+    &[
+        "NoClientCert",
+        "RequestClientCert",
+        "RequireAnyClientCert",
+        "VerifyClientCertIfGiven",
+        "RequireAndVerifyClientCert",
+    ],
+    &["true", "false"],
+    &["default", "strict", "clients"],
+    &[
+        "Host(`api.example.com`)",
+        "PathPrefix(`/v1`)",
+        "Host(`api.example.com`) && PathPrefix(`/v1`)",
+        "HostRegexp(`.+`)",
+    ],
+    &["10.0.0.0/8", "0.0.0.0/0", "127.0.0.1/32"],
+    &["keep", "drop", "redact"],
+    &["json", "common"],
+    &["stripPrefix", "replacePath", "addPrefix"],
+];
+
+/// What is put into Traefik's configurations.
+const TRAEFIK: &[&str] = &[
+    "forwardedHeaders:\n  insecure: true",
+    "priority: 10",
+    "passHostHeader: false",
+    "accessLog: {}",
+    "accessLog:\n  format: json\n  fields:\n    headers:\n      names:\n        DPoP: keep",
+    "kb:\n  headers:\n    customRequestHeaders:\n      X-Forwarded-Tls-Client-Cert: kb",
+    "kb:\n  passTLSClientCert:\n    pem: true",
+    "customRequestHeaders:\n  X-Forwarded-Tls-Client-Cert-Info: \"\"",
+    "kb:\n  rule: PathPrefix(`/kb`)\n  service: app\n  tls: {}",
+    "kb:\n  rule: Host(`kb.example.com`)\n  entryPoints: [websecure]\n  service: app\n  tls:\n    options: strict",
+    "kb:\n  rule: Host(`api.example.com`) && Path(`/kb`)\n  service: app",
+    "strict:\n  clientAuth:\n    caFiles: [/etc/gateway/tls/clients-ca.crt]\n    clientAuthType: RequestClientCert",
+    "pem: true",
+    "info:\n  issuer:\n    commonName: true",
+    "- url: http://127.0.0.1:9002",
 ];
