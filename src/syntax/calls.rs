@@ -6,7 +6,8 @@ pub fn calls(rule: &str) -> Vec<(String, Vec<String>)> {
     let mut rest = rule;
     while let Some(open) = rest.find('(') {
         let before = &rest[..open];
-        let start = before.rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
+        let ends = |c: char| !c.is_ascii_alphanumeric();
+        let start = before.char_indices().rev().find(|(_, c)| ends(*c)).map_or(0, |(at, c)| at + c.len_utf8());
         rest = &rest[open + 1..];
         if start == open {
             continue; // a bracket around something
