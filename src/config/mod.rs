@@ -3,4 +3,5 @@
 pub mod compose;
 pub mod files;
 pub mod place;
+pub mod terraform;
 pub mod tree;

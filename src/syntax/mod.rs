@@ -7,6 +7,7 @@ pub mod caddyfile;
 pub mod calls;
 pub mod directives;
 pub mod haproxy;
+pub mod hcl;
 pub mod json;
 pub mod packed;
 pub mod template;
