@@ -205,6 +205,17 @@ pub struct HopRecord {
     pub header: Option<String>,
 }
 
+/// Which setting of an issuer a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IssuerRecord {
+    /// The product: `keycloak`, `auth0` …
+    pub product: &'static str,
+    /// The client or API that it is for; all of them, where there is none.
+    pub client: Option<String>,
+    /// What the setting is called.
+    pub setting: String,
+}
+
 /// One thing to report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -237,6 +248,9 @@ pub struct Finding {
     /// The way through a gateway, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hop: Option<HopRecord>,
+    /// The setting of an issuer, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<IssuerRecord>,
     /// The product's own slug for what is wrong, where there is one: `nginx-set-header-inheritance-wipe`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
@@ -247,7 +261,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// What it is about, wherever it stands: the same text for the same token, key, or way through a gateway.
+    /// What it is about, wherever it stands: the same text for the same token, key, way through a gateway, or
+    /// setting of an issuer.
     pub fn identity(&self) -> String {
         match (self.fingerprint(), &self.hop) {
             (Some(fingerprint), _) => fingerprint.to_owned(),
@@ -256,7 +271,14 @@ impl Finding {
                 let reason = self.reason.unwrap_or_default();
                 [&*self.rule, reason, hop.gateway, &hop.listener, &hop.route, &hop.upstream, header].join("\0")
             }
-            (None, None) => self.rule.clone(),
+            (None, None) => match &self.issuer {
+                Some(issuer) => {
+                    let client = issuer.client.as_deref().unwrap_or_default();
+                    let reason = self.reason.unwrap_or_default();
+                    [&*self.rule, reason, issuer.product, client, &issuer.setting].join("\0")
+                }
+                None => self.rule.clone(),
+            },
         }
     }
 

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod finding;
 pub mod gateway;
+pub mod issuer;
 pub mod origin;
 pub mod policy;
 pub mod report;

@@ -8,16 +8,19 @@ use std::sync::Arc;
 use keybound::gateway::files::{Files, Text};
 use keybound::gateway::hop::Place;
 use keybound::gateway::{self, Rule};
+use keybound::issuer;
 use keybound::origin::Origin;
+use keybound::policy::Policy;
 use proptest::prelude::*;
 
 /// The files of all cases, by case.
 fn cases() -> Vec<Vec<(String, String)>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     let mut cases = Vec::new();
-    for rule in Rule::ALL {
+    let slugs = Rule::ALL.iter().map(|rule| rule.slug()).chain(issuer::Rule::ALL.iter().map(|rule| rule.slug()));
+    for rule in slugs {
         for kind in ["fires", "silent"] {
-            let Ok(folders) = fs::read_dir(root.join(rule.slug()).join(kind)) else { continue };
+            let Ok(folders) = fs::read_dir(root.join(rule).join(kind)) else { continue };
             let mut folders: Vec<PathBuf> = folders.map(|entry| entry.expect("an entry").path()).collect();
             folders.sort();
             for folder in folders.iter().filter(|path| path.is_dir()) {
@@ -47,6 +50,12 @@ fn lower(texts: Vec<(String, String)>) {
     let text =
         |(path, text): (String, String)| Text::new(Arc::new(Origin::file(path.as_str().into())), text.into_bytes());
     let files = Files::new(texts.into_iter().map(text).collect());
+    // Of issuers the findings show the places.
+    for found in issuer::audit(&files, &Policy::default(), &str::to_owned).findings {
+        let text = files.iter().find(|(_, text)| text.path() == &*found.location.path).expect("its file").1;
+        let (start, end) = (found.location.byte_start as usize, found.location.byte_end as usize);
+        assert!(text.text.get(start..end).is_some(), "{}: {start}..{end} in {}", found.rule, found.location.path);
+    }
     for (front_end, configuration) in gateway::lower(&files) {
         let inside = |place: Place| {
             let text = &files.get(place.file).text;

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["span", "secret", "finding", "origin"],
     &["syntax"],
     &["rules", "policy", "baseline", "config"],
-    &["token", "gateway"],
+    &["token", "gateway", "issuer"],
     &["source"],
     &["scan"],
     &["report"],

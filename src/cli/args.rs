@@ -214,6 +214,8 @@ pub(super) enum Audit {
     Token,
     /// Gateway configurations that strip, forge or log the proof
     Gateway,
+    /// Issuers whose tokens live long or are bound to no key
+    Issuer,
 }
 
 /// When to colour.

@@ -99,7 +99,11 @@ fn audits(named: &[Audit]) -> Audits {
     if named.is_empty() {
         return Audits::ALL;
     }
-    Audits { token: named.contains(&Audit::Token), gateway: named.contains(&Audit::Gateway) }
+    Audits {
+        token: named.contains(&Audit::Token),
+        gateway: named.contains(&Audit::Gateway),
+        issuer: named.contains(&Audit::Issuer),
+    }
 }
 
 fn verdict(args: &ScanArgs, outcome: &Outcome) -> u8 {

@@ -1,7 +1,7 @@
 //! Where something stands in the texts of an audit.
 
 /// A stretch of a file: the number of the file in [`Files`](super::files::Files), and byte offsets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Place {
     /// The file.
     pub file: u32,

@@ -76,8 +76,8 @@ impl Trees {
     }
 }
 
-/// What the files of a folder declare.
-#[derive(Debug)]
+/// What the files of a folder declare; by default nothing, to read other trees with the same code.
+#[derive(Debug, Default)]
 pub struct Module<'a> {
     roots: Vec<At<'a>>,
     values: BTreeMap<String, At<'a>>,

@@ -14,7 +14,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use checks::Detail;
-use files::{Files, Text};
+use files::Files;
 use hop::{Cause, Hop, Place};
 pub use rule::Rule;
 
@@ -186,18 +186,17 @@ pub fn lower(files: &Files) -> Vec<(&'static dyn FrontEnd, Configuration)> {
 }
 
 /// Audits all texts. `safe` makes a text fit to be printed.
-pub fn audit(texts: Vec<Text>, policy: &Policy, safe: &dyn Fn(&str) -> String) -> Audit {
-    let files = Files::new(texts);
+pub fn audit(files: &Files, policy: &Policy, safe: &dyn Fn(&str) -> String) -> Audit {
     let mut audit = Audit::default();
     // One finding a rule, a reason and a place, however many hops show it.
     let mut found: BTreeMap<(Place, Rule, &'static str, Option<String>), Finding> = BTreeMap::new();
     // What a hundred files lack alike is said once.
     let mut holes: BTreeMap<(&'static str, String), BTreeSet<Place>> = BTreeMap::new();
-    for (front_end, configuration) in lower(&files) {
+    for (front_end, configuration) in lower(files) {
         for hole in &configuration.holes {
             holes.entry((front_end.product(), hole.reason.clone())).or_default().insert(hole.place);
         }
-        let evidence = evidence::Evidence::of(&files, &configuration.files);
+        let evidence = evidence::Evidence::of(files, &configuration.files);
         let faults = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
         for fault in faults {
             let Some(severity) = severity(&fault, policy) else { continue };
@@ -209,7 +208,7 @@ pub fn audit(texts: Vec<Text>, policy: &Policy, safe: &dyn Fn(&str) -> String) -
                     known.severity = known.severity.max(severity);
                 }
                 None => {
-                    let finding = finding(&fault, severity, reason, front_end, &files, safe);
+                    let finding = finding(&fault, severity, reason, front_end, files, safe);
                     found.insert(key, finding);
                 }
             }
@@ -277,6 +276,7 @@ fn finding(
             upstream: safe(&hop.upstream.label),
             header: fault.header.as_deref().map(|name| safe(&words::written(name))),
         }),
+        issuer: None,
         reason: Some(reason),
         because: words::because(fault).iter().map(|text| safe(text)).collect(),
         fix: safe(&front_end.fix(fault.rule, fault.cause, fault.header.as_deref().map(words::written).as_deref())),

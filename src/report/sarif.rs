@@ -275,19 +275,20 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
             "token": finding.token,
             "key": finding.key,
             "hop": finding.hop,
+            "issuer": finding.issuer,
             "reason": finding.reason,
         },
     })
 }
 
-/// What makes an alert the same one when lines move: the token, or the way through the gateway, not its line.
+/// What makes an alert the same one when lines move: the token, the way through the gateway, or the
+/// issuer's setting, not its line.
 fn fingerprints(finding: &Finding) -> Value {
-    match (finding.fingerprint(), &finding.hop) {
-        (None, Some(_)) => {
-            let whole = format!("{}\0{}", finding.identity(), finding.path());
-            json!({"keyboundHop/v1": Fingerprint::of_text(&whole).hex()})
-        }
-        (fingerprint, _) => json!({"keyboundToken/v1": fingerprint.unwrap_or_default()}),
+    let whole = || Fingerprint::of_text(&format!("{}\0{}", finding.identity(), finding.path())).hex();
+    match (finding.fingerprint(), &finding.hop, &finding.issuer) {
+        (None, Some(_), _) => json!({"keyboundHop/v1": whole()}),
+        (None, None, Some(_)) => json!({"keyboundSetting/v1": whole()}),
+        (fingerprint, ..) => json!({"keyboundToken/v1": fingerprint.unwrap_or_default()}),
     }
 }
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Audits;
 use crate::config::files::Text;
 use crate::finding::{Coverage, Status};
-use crate::gateway::{is_candidate, may_be_configuration};
 use crate::origin::Origin;
+use crate::{gateway, issuer};
 
 /// Longer texts are no configuration that anybody wrote.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -29,8 +30,12 @@ struct Kept {
 
 impl Configs {
     /// Keeps what was copied, if it is worth it.
-    pub(super) fn offer(&self, origin: &Arc<Origin>, copy: Copy<'_>) {
-        if copy.bytes.is_empty() || !is_candidate(origin.name(), &copy.bytes) {
+    pub(super) fn offer(&self, origin: &Arc<Origin>, copy: Copy<'_>, audits: Audits) {
+        let name = origin.name();
+        let gateway =
+            || audits.gateway && gateway::may_be_configuration(name) && gateway::is_candidate(name, &copy.bytes);
+        let issuer = || audits.issuer && issuer::may_be_configuration(name) && issuer::is_candidate(name, &copy.bytes);
+        if copy.bytes.is_empty() || !(gateway() || issuer()) {
             return;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +61,7 @@ impl Configs {
             path: origin.path.clone(),
             member: origin.member.clone(),
             status: Status::Skipped,
-            reason: "not audited as gateway configuration: there is more of it than 32 MiB in this scan".to_owned(),
+            reason: "not audited as configuration: there is more of it than 32 MiB in this scan".to_owned(),
         });
         (kept.texts.into_values().collect(), coverage.collect())
     }
@@ -71,9 +76,13 @@ pub(super) struct Copy<'r> {
 
 impl<'r> Copy<'r> {
     /// Copies what `reader` gives from now on, after what was `read` of it already, if its name says that it may be
-    /// worth it, and if it is `wanted`.
-    pub(super) fn new(origin: &Origin, read: &[u8], reader: &'r mut dyn Read, wanted: bool) -> Self {
-        let wanted = wanted && may_be_configuration(origin.name());
+    /// worth it to the `audits`, if there are any.
+    pub(super) fn new(origin: &Origin, read: &[u8], reader: &'r mut dyn Read, audits: Option<Audits>) -> Self {
+        let name = origin.name();
+        let wanted = audits.is_some_and(|audits| {
+            (audits.gateway && gateway::may_be_configuration(name))
+                || (audits.issuer && issuer::may_be_configuration(name))
+        });
         let mut copy = Self { reader, wanted, bytes: Vec::new() };
         copy.add(read);
         copy

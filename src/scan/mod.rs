@@ -26,8 +26,10 @@ use ledger::{Ledger, Marked, Note, Place, Seen};
 pub use outcome::{Outcome, Summary};
 use pipe::Pipe;
 
+use crate::config::files::Files;
 use crate::finding::{Coverage, Finding, Status};
 use crate::gateway;
+use crate::issuer;
 use crate::origin::{Layers, Origin};
 use crate::policy::Policy;
 use crate::source::archive::{self, Contents, Format};
@@ -91,11 +93,13 @@ pub struct Audits {
     pub token: bool,
     /// What gateways do with proofs.
     pub gateway: bool,
+    /// How long issuers let tokens live, and whether they bind them.
+    pub issuer: bool,
 }
 
 impl Audits {
     /// All of them.
-    pub const ALL: Self = Self { token: true, gateway: true };
+    pub const ALL: Self = Self { token: true, gateway: true, issuer: true };
 }
 
 /// How far a scan is, for whoever watches.
@@ -283,9 +287,20 @@ impl<'a> Shared<'a> {
         let mut coverage = self.coverage.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (texts, unread) = self.configs.close();
         coverage.extend(unread);
-        let mut audit = gateway::audit(texts, self.job.policy, &|text| redact(self.job.engine, text));
-        coverage.extend(audit.coverage);
-        for found in &mut audit.findings {
+        let safe = |text: &str| redact(self.job.engine, text);
+        let files = Files::new(texts);
+        let mut audited = Vec::new();
+        if self.job.audits.gateway {
+            let audit = gateway::audit(&files, self.job.policy, &safe);
+            audited.extend(audit.findings);
+            coverage.extend(audit.coverage);
+        }
+        if self.job.audits.issuer {
+            let audit = issuer::audit(&files, self.job.policy, &safe);
+            audited.extend(audit.findings);
+            coverage.extend(audit.coverage);
+        }
+        for found in &mut audited {
             let sample = is_sample(&found.location.path) || found.location.member.as_deref().is_some_and(is_sample);
             if sample && !self.job.policy.severity.contains_key(&found.rule) {
                 found.severity = found.severity.lowered();
@@ -304,7 +319,7 @@ impl<'a> Shared<'a> {
             ignored_files: self.ignored.into_inner(),
             partial: interrupted,
         };
-        Outcome::new(self.job, ledger, audit.findings, coverage, summary)
+        Outcome::new(self.job, ledger, audited, coverage, summary)
     }
 }
 
@@ -333,17 +348,22 @@ impl<'a> Worker<'a> {
             Tally { shared: self.shared, origin, part: index, sample, sighted: false, file, seen: Vec::new() };
         self.scanner.enter(Nature::of(origin.name()));
         let audits = self.shared.job.audits;
-        // What a gateway once did is no matter any more.
+        // What a gateway or an issuer once did is no matter any more.
         let current = !matches!(self.shared.job.source, Source::History(_));
-        let configuration = audits.gateway && current && part.start == 0 && part.end.is_none();
-        let mut copy = Copy::new(origin, if configuration { self.buffer.peeked() } else { &[] }, reader, configuration);
+        let configuration = (audits.gateway || audits.issuer) && current && part.start == 0 && part.end.is_none();
+        let mut copy = Copy::new(
+            origin,
+            if configuration { self.buffer.peeked() } else { &[] },
+            reader,
+            configuration.then_some(audits),
+        );
         let (end, result) = if audits.token {
             stream::scan(&mut copy, part, &mut self.scanner, &mut self.buffer, &mut tally)
         } else {
             stream::pass(&mut copy, part, &mut self.buffer)
         };
         if configuration {
-            self.shared.configs.offer(origin, copy);
+            self.shared.configs.offer(origin, copy, audits);
         }
         self.shared.progress.bytes.fetch_add(end.bytes, Ordering::Relaxed);
         // A token cache is a finding, whatever is in it; tokens found in it say so themselves.

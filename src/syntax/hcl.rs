@@ -12,6 +12,11 @@ use crate::span::LineColumn;
 /// How deep bodies, lists and objects may nest; below stands a [`Kind::Hole`].
 pub const MAX_DEPTH: usize = 64;
 
+/// How many bytes a template within a text may have.
+const MAX_TEMPLATE: usize = 4_096;
+/// How many of them may have no end before the rest is read without looking for it.
+const MAX_SPOILED: usize = 256;
+
 /// What was read of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct File {
@@ -24,7 +29,7 @@ pub struct File {
 /// Reads a text.
 pub fn parse(text: &str) -> File {
     let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, lines, error: None };
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, lines, error: None, spoiled: 0 };
     if text.starts_with('\u{feff}') {
         reader.at = 3;
     }
@@ -39,6 +44,8 @@ struct Reader<'a> {
     at: usize,
     lines: Vec<usize>,
     error: Option<usize>,
+    /// How many texts had a template without an end.
+    spoiled: usize,
 }
 
 impl Reader<'_> {
@@ -66,8 +73,8 @@ impl Reader<'_> {
             match self.peek() {
                 Some(b' ' | b'\t' | b'\r') => self.at += 1,
                 Some(b'\n') if lines => self.at += 1,
-                Some(b'#') => self.to_line_end(),
-                Some(b'/') if self.rest().starts_with(b"//") => self.to_line_end(),
+                Some(b'#') => self.skip_line(),
+                Some(b'/') if self.rest().starts_with(b"//") => self.skip_line(),
                 Some(b'/') if self.rest().starts_with(b"/*") => {
                     let end = memchr::memmem::find(&self.rest()[2..], b"*/");
                     self.at = end.map_or(self.bytes.len(), |end| self.at + 2 + end + 2);
@@ -77,7 +84,7 @@ impl Reader<'_> {
         }
     }
 
-    fn to_line_end(&mut self) {
+    fn skip_line(&mut self) {
         self.at = memchr::memchr(b'\n', self.rest()).map_or(self.bytes.len(), |end| self.at + end);
     }
 
@@ -114,7 +121,7 @@ impl Reader<'_> {
             self.error = self.error.or(Some(start));
             // At least the byte that could not be read, at most the line.
             self.at = self.at.max(start);
-            self.to_line_end();
+            self.skip_line();
         }
     }
 
@@ -267,7 +274,7 @@ impl Reader<'_> {
     /// A text in quotes; escapes undone, templates as they stand.
     fn string(&mut self) -> Node {
         let start = self.at;
-        self.skip_string(0);
+        self.skip_string();
         let end = self.at;
         let closed = end > start + 1 && self.bytes.get(end - 1) == Some(&b'"');
         let inner = self.text.get(start + 1..if closed { end - 1 } else { end }).unwrap_or_default();
@@ -294,34 +301,50 @@ impl Reader<'_> {
     }
 
     /// Passes over a text in quotes with the templates in it.
-    fn skip_string(&mut self, depth: usize) {
+    fn skip_string(&mut self) {
+        let start = self.at;
+        let closed = self.skip_text(0, start.saturating_add(MAX_TEMPLATE));
+        // A template may take several lines; one that has no end spoils its own line only. How often that is looked
+        // for is bounded, since the same bytes are read again.
+        if !closed && self.spoiled < MAX_SPOILED {
+            self.spoiled += 1;
+            self.at = start;
+            self.skip_line();
+        }
+    }
+
+    /// The same; `until` is where a template must have ended. Says whether it has.
+    fn skip_text(&mut self, depth: usize, until: usize) -> bool {
         self.at += 1;
         while let Some(byte) = self.peek() {
             match byte {
                 b'"' => {
                     self.at += 1;
-                    return;
+                    return true;
                 }
                 b'\\' => self.at += 2,
-                b'\n' => return,
+                b'\n' => return true,
                 b'$' | b'%' if self.bytes.get(self.at + 1) == Some(&b'{') && depth < MAX_DEPTH => {
                     // `$${` is no template.
-                    if self.at > 0 && self.bytes[self.at - 1] == byte {
+                    if self.bytes[self.at - 1] == byte {
                         self.at += 2;
                         continue;
                     }
                     self.at += 1;
                     let mut open = 0usize;
-                    while let Some(byte) = self.peek() {
-                        match byte {
-                            b'{' => open += 1,
-                            b'}' => open -= 1,
-                            b'"' => {
-                                self.skip_string(depth + 1);
+                    loop {
+                        match self.peek() {
+                            None => return false,
+                            Some(_) if self.at > until => return false,
+                            Some(b'{') => open += 1,
+                            Some(b'}') => open -= 1,
+                            Some(b'"') => {
+                                if !self.skip_text(depth + 1, until) {
+                                    return false;
+                                }
                                 continue;
                             }
-                            b'\n' => return,
-                            _ => {}
+                            Some(_) => {}
                         }
                         self.at += 1;
                         if open == 0 {
@@ -333,6 +356,7 @@ impl Reader<'_> {
             }
         }
         self.at = self.at.min(self.bytes.len());
+        true
     }
 
     /// `<<EOT` to the line that is `EOT`.
@@ -344,13 +368,13 @@ impl Reader<'_> {
             self.at += 1;
         }
         let end_word = self.name()?.text()?.to_owned();
-        self.to_line_end();
+        self.skip_line();
         self.at = (self.at + 1).min(self.bytes.len());
         let body = self.at;
         let mut text_end = self.bytes.len();
         while self.at < self.bytes.len() {
             let line = self.at;
-            self.to_line_end();
+            self.skip_line();
             let is_end = self.text.get(line..self.at).is_some_and(|line| line.trim() == end_word);
             if is_end {
                 text_end = line;
@@ -378,7 +402,7 @@ impl Reader<'_> {
                 b'(' | b'[' | b'{' => open += 1,
                 b')' | b']' | b'}' => open = open.saturating_sub(1),
                 b'"' => {
-                    self.skip_string(0);
+                    self.skip_string();
                     continue;
                 }
                 b'#' | b'/' => {
@@ -406,7 +430,7 @@ impl Reader<'_> {
                 b',' if nested => return,
                 b'\n' | b'#' => return,
                 b'/' if matches!(self.bytes.get(self.at + 1), Some(b'/' | b'*')) => return,
-                b'"' => self.skip_string(0),
+                b'"' => self.skip_string(),
                 b'<' if self.rest().starts_with(b"<<") => {
                     let before = self.at;
                     if self.heredoc().is_none() {
@@ -470,6 +494,16 @@ mod tests {
     }
 
     #[test]
+    fn a_template_in_a_text_may_take_several_lines() {
+        let file = parse("a = \"x in {${join(\" \", [\n  local.b[\"c\"],\n])}}\"\nd = 1\n");
+        assert_eq!(file.error, None);
+        assert_eq!(at(&file.body, &["d"]), Some("1"));
+        // One that has no end spoils its line alone.
+        let file = parse(&format!("a = \"${{x\nd = 1\n{}", "# more\n".repeat(1_000)));
+        assert_eq!(at(&file.body, &["d"]), Some("1"));
+    }
+
+    #[test]
     fn a_line_that_cannot_be_read_is_passed_over() {
         let file = parse("a = 1\n%% x\nb = 2\nc \"x\n");
         assert_eq!(file.error, Some(6));
@@ -478,7 +512,7 @@ mod tests {
 
     #[test]
     fn nesting_is_bounded() {
-        for open in ["[", "{a=", "a {", "(", "\"${", "a = ["] {
+        for open in ["[", "{a=", "a {", "(", "\"${", "\"${\n", "a = \"${\n", "a = ["] {
             let _ = parse(&format!("x = {}", open.repeat(100_000)));
             let _ = parse(&open.repeat(100_000));
         }

@@ -1,0 +1,36 @@
+//! HCL takes any text: no panic, no endless loop, every place inside the text; as Terraform it is audited.
+
+#![no_main]
+
+use std::sync::Arc;
+
+use keybound::config::files::{Files, Text};
+use keybound::issuer;
+use keybound::origin::Origin;
+use keybound::policy::Policy;
+use keybound::syntax::hcl;
+use keybound::syntax::yaml::{Kind, Node};
+use libfuzzer_sys::fuzz_target;
+
+fn places(node: &Node, text: &str) {
+    assert!(node.bytes.0 <= node.bytes.1 && text.get(node.bytes.0..node.bytes.1).is_some());
+    match &node.kind {
+        Kind::Mapping(entries) => entries.iter().for_each(|(key, value)| {
+            places(key, text);
+            places(value, text);
+        }),
+        Kind::Sequence(items) => items.iter().for_each(|item| places(item, text)),
+        Kind::Scalar { .. } | Kind::Hole => {}
+    }
+}
+
+fuzz_target!(|text: &str| {
+    places(&hcl::parse(text).body, text);
+    for (front, resource) in
+        [("auth0", "auth0_resource_server"), ("okta", "okta_app_oauth"), ("cognito", "aws_cognito_user_pool_client")]
+    {
+        let text = format!("resource \"{resource}\" \"{front}\" {{\n{text}\n}}\n");
+        let text = Text::new(Arc::new(Origin::file("main.tf".into())), text.into_bytes());
+        let _ = issuer::audit(&Files::new(vec![text]), &Policy::default(), &str::to_owned);
+    }
+});

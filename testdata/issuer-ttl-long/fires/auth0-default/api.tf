@@ -1,0 +1,3 @@
+resource "auth0_resource_server" "api" {
+  identifier = "https://api.example.com"
+}

@@ -1,0 +1,4 @@
+variable "lifetime" {
+  type    = number
+  default = 172800
+}

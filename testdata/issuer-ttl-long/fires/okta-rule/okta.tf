@@ -1,0 +1,4 @@
+resource "okta_auth_server_policy_rule" "default" {
+  name                          = "default"
+  access_token_lifetime_minutes = 24 * 60
+}
