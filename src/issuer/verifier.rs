@@ -23,7 +23,8 @@ impl FrontEnd for Verifier {
 
     fn recognises(&self, name: &str, text: &str) -> bool {
         let words = ["proof_of_possession", "ProofTokenValidityDuration", "TokenMode", "IatOffset", "iatOffset", "clock-skew"];
-        let in_tree = is_tree(name) && words.iter().any(|word| has(text, &[word]));
+        let section = has(text, &["\"DPoP\"", "\"Mode\""]);
+        let in_tree = is_tree(name) && (section || words.iter().any(|word| has(text, &[word])));
         let quarkus = (name.ends_with(".properties") || name.ends_with(".yml") || name.ends_with(".yaml"))
             && has(text, &["quarkus"])
             && has(text, &["binding-certificate"]);
