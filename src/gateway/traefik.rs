@@ -282,7 +282,7 @@ impl<'a> Set<'a> {
     ) -> Tls {
         let own = router.get("tls").filter(|at| at.node.text() != Some("false"));
         let Some(at) = own.or(point.tls()) else { return Tls::PLAIN };
-        let written = at.get("options").or_else(|| point.tls().and_then(|at| at.get("options")));
+        let written = at.get("options");
         let name = written.and_then(At::text).map_or("default".to_owned(), bare);
         let default = self.options.get("default").map_or(Tls::OFF, |at| Tls::read(*at));
         if name == "default" {

@@ -65,8 +65,8 @@ pub(crate) const PRODUCTS: &[Product] = &[
     },
     Product {
         name: "traefik",
-        mutants: 8,
-        at_least: 30,
+        mutants: 6,
+        at_least: 20,
         mutate: |text, random| trees::yaml(text, random, TRAEFIK_VALUES, TRAEFIK),
         installed: || is_below_target("traefik/bin/traefik"),
         closes_twins: false,

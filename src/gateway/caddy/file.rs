@@ -10,17 +10,76 @@ use crate::gateway::run::{Handshake, dial};
 
 /// Directives in the order of Caddy 2.6, with the names that came later where they stand.
 const ORDER: &[&str] = &[
-    "tracing", "map", "vars", "fs", "root", "log_append", "skip_log", "log_skip", "log_name", "header",
-    "copy_response_headers", "request_body", "redir", "method", "rewrite", "uri", "try_files", "basicauth", "basic_auth",
-    "forward_auth", "request_header", "encode", "push", "intercept", "templates", "invoke", "handle", "handle_path",
-    "route", "abort", "error", "copy_response", "respond", "metrics", "reverse_proxy", "php_fastcgi", "file_server",
+    "tracing",
+    "map",
+    "vars",
+    "fs",
+    "root",
+    "log_append",
+    "skip_log",
+    "log_skip",
+    "log_name",
+    "header",
+    "copy_response_headers",
+    "request_body",
+    "redir",
+    "method",
+    "rewrite",
+    "uri",
+    "try_files",
+    "basicauth",
+    "basic_auth",
+    "forward_auth",
+    "request_header",
+    "encode",
+    "push",
+    "intercept",
+    "templates",
+    "invoke",
+    "handle",
+    "handle_path",
+    "route",
+    "abort",
+    "error",
+    "copy_response",
+    "respond",
+    "metrics",
+    "reverse_proxy",
+    "php_fastcgi",
+    "file_server",
     "acme_server",
 ];
 /// Directives that do nothing to a request or its way.
 const QUIET: &[&str] = &[
-    "tracing", "map", "vars", "fs", "root", "log_append", "skip_log", "log_skip", "log_name", "request_body", "encode",
-    "push", "templates", "intercept", "tls", "log", "bind", "handle_errors", "copy_response_headers", "rate_limit", "cache",
-    "import", "exec", "geoip", "maxmind_geolocation", "defender", "cgi", "webdav", "order",
+    "tracing",
+    "map",
+    "vars",
+    "fs",
+    "root",
+    "log_append",
+    "skip_log",
+    "log_skip",
+    "log_name",
+    "request_body",
+    "encode",
+    "push",
+    "templates",
+    "intercept",
+    "tls",
+    "log",
+    "bind",
+    "handle_errors",
+    "copy_response_headers",
+    "rate_limit",
+    "cache",
+    "import",
+    "exec",
+    "geoip",
+    "maxmind_geolocation",
+    "defender",
+    "cgi",
+    "webdav",
+    "order",
 ];
 
 /// What the global options say.
@@ -134,7 +193,10 @@ fn site(words: &[String], body: &[Line], options: &Options, routes: &BTreeMap<&s
     let tls: Vec<&Line> = body.iter().filter(|line| line.name() == "tls").collect();
     let inner = body.iter().any(|line| {
         line.name() == "bind"
-            && line.arguments().iter().all(|to| to.starts_with("127.") || to == "localhost" || to == "::1" || to.starts_with("unix/"))
+            && line
+                .arguments()
+                .iter()
+                .all(|to| to.starts_with("127.") || to == "localhost" || to == "::1" || to.starts_with("unix/"))
     });
     let auth = tls.iter().find_map(|line| client_auth(line)).unwrap_or(Auth::OFF);
     let mut compiler = Compiler { options, routes, depth: 0 };
@@ -228,7 +290,9 @@ fn logs(body: &[Line], options: &Options) -> Vec<Logged> {
         let proof = !gone("request>headers>Dpop");
         match (options.credentials.filter(|_| token), proof) {
             (Some(place), true) => found.push(Logged { what: Credential::AllHeaders, place, active: Some(log.place) }),
-            (Some(place), false) => found.push(Logged { what: Credential::Authorization, place, active: Some(log.place) }),
+            (Some(place), false) => {
+                found.push(Logged { what: Credential::Authorization, place, active: Some(log.place) })
+            }
             (None, true) => found.push(Logged { what: Credential::OtherHeaders, place: log.place, active: None }),
             (None, false) => {}
         }
@@ -282,10 +346,9 @@ impl Compiler<'_> {
         let (guard, arguments) = match line.arguments().split_first() {
             Some((first, rest)) if first == "*" => (Guard::Always, rest),
             Some((first, rest)) if first.starts_with('/') && takes_matcher => (Guard::Path(first.clone()), rest),
-            Some((first, rest)) if first.starts_with('@') => (
-                matchers.get(first.as_str()).cloned().unwrap_or_else(|| Guard::Other(first.clone())),
-                rest,
-            ),
+            Some((first, rest)) if first.starts_with('@') => {
+                (matchers.get(first.as_str()).cloned().unwrap_or_else(|| Guard::Other(first.clone())), rest)
+            }
             _ => (Guard::Always, line.arguments()),
         };
         let step = |action| Step { guard: guard.clone(), group: None, last: false, action };
@@ -298,11 +361,18 @@ impl Compiler<'_> {
                 let mut inner = self.sorted(line.inner(), matchers);
                 let pattern = arguments.first().cloned().unwrap_or_default();
                 inner.insert(0, Step::always(Action::Path(line.place)));
-                vec![Step { guard: Guard::Path(pattern), group: Some("handle".to_owned()), last: false, action: Action::Sub(inner) }]
+                vec![Step {
+                    guard: Guard::Path(pattern),
+                    group: Some("handle".to_owned()),
+                    last: false,
+                    action: Action::Sub(inner),
+                }]
             }
             "route" => vec![step(Action::Sub(self.written(line.inner(), matchers)))],
             "invoke" => {
-                let Some(body) = arguments.first().and_then(|name| self.routes.get(name.as_str())) else { return Vec::new() };
+                let Some(body) = arguments.first().and_then(|name| self.routes.get(name.as_str())) else {
+                    return Vec::new();
+                };
                 if self.depth >= 8 {
                     return Vec::new();
                 }
@@ -318,20 +388,25 @@ impl Compiler<'_> {
             "header" => responses(arguments, line).into_iter().map(step).collect(),
             "rewrite" | "try_files" => {
                 // A rewrite that names the path it had only touches the query.
-                let keeps = arguments.first().is_some_and(|to| to.starts_with('?') || to.starts_with("{path}") || to.starts_with("{uri}"));
+                let keeps = arguments
+                    .first()
+                    .is_some_and(|to| to.starts_with('?') || to.starts_with("{path}") || to.starts_with("{uri}"));
                 let group = (name == "rewrite").then(|| "rewrite".to_owned());
                 let action = if keeps { return Vec::new() } else { Action::Path(line.place) };
                 vec![Step { group, ..step(action) }]
             }
             "uri" => match arguments.first().map(String::as_str) {
-                Some("strip_prefix" | "strip_suffix" | "replace" | "path_regexp") => vec![step(Action::Path(line.place))],
+                Some("strip_prefix" | "strip_suffix" | "replace" | "path_regexp") => {
+                    vec![step(Action::Path(line.place))]
+                }
                 _ => Vec::new(),
             },
             "method" => vec![step(Action::Method(line.place))],
             "basicauth" | "basic_auth" => vec![step(Action::Password)],
             "forward_auth" => {
                 let copies = line.inner().iter().filter(|line| line.name() == "copy_headers");
-                let names = copies.flat_map(|line| line.arguments().iter().chain(line.inner().iter().flat_map(|l| &l.words)));
+                let names =
+                    copies.flat_map(|line| line.arguments().iter().chain(line.inner().iter().flat_map(|l| &l.words)));
                 let names = names.map(|name| name.rsplit('>').next().unwrap_or(name).to_ascii_lowercase()).collect();
                 let service = Consulted {
                     label: arguments.first().cloned().unwrap_or_default(),
@@ -440,7 +515,9 @@ fn matcher(words: &[String], block: &[Line]) -> Guard {
         "path" => Guard::Any(arguments.iter().map(|pattern| Guard::Path(pattern.clone())).collect()),
         // Matchers nest no deeper than blocks and words do.
         "not" if !arguments.is_empty() => Guard::Not(Box::new(matcher(arguments, block))),
-        "not" => Guard::Not(Box::new(Guard::All(block.iter().map(|line| matcher(&line.words, line.inner())).collect()))),
+        "not" => {
+            Guard::Not(Box::new(Guard::All(block.iter().map(|line| matcher(&line.words, line.inner())).collect())))
+        }
         _ => Guard::Other(text),
     }
 }

@@ -12,7 +12,11 @@ pub(super) fn sites(root: At<'_>) -> Vec<Site> {
     let http = root.path(&["apps", "http"]).unwrap_or(root);
     let plain_port = http.word("http_port").and_then(|text| text.parse().ok()).unwrap_or(80);
     let logging = root.path(&["logging", "logs"]);
-    servers.into_iter().flat_map(At::entries).flat_map(|(_, server)| server_sites(server, plain_port, logging)).collect()
+    servers
+        .into_iter()
+        .flat_map(At::entries)
+        .flat_map(|(_, server)| server_sites(server, plain_port, logging))
+        .collect()
 }
 
 fn server_sites(server: At<'_>, plain_port: u16, logging: Option<At<'_>>) -> Vec<Site> {
@@ -21,7 +25,9 @@ fn server_sites(server: At<'_>, plain_port: u16, logging: Option<At<'_>>) -> Vec
         listens.iter().filter_map(|listen| listen.rsplit(':').next()?.split('-').next()?.parse().ok()).collect();
     let inner = !listens.is_empty()
         && listens.iter().all(|listen| {
-            ["127.", "localhost:", "[::1]:", "unix/", "tcp/127.", "tcp/localhost:"].iter().any(|own| listen.starts_with(own))
+            ["127.", "localhost:", "[::1]:", "unix/", "tcp/127.", "tcp/localhost:"]
+                .iter()
+                .any(|own| listen.starts_with(own))
         });
     let policies: Vec<At<'_>> = server.list("tls_connection_policies").collect();
     let automatic = server.get("automatic_https").is_none_or(|at| at.switch("disable", false) != Switch::On);
@@ -41,7 +47,8 @@ fn server_sites(server: At<'_>, plain_port: u16, logging: Option<At<'_>>) -> Vec
         .into_iter()
         .map(|hosts| {
             let chosen = policies.iter().find(|policy| {
-                let mut sni = policy.path(&["match", "sni"]).into_iter().flat_map(At::items).filter_map(At::text).peekable();
+                let mut sni =
+                    policy.path(&["match", "sni"]).into_iter().flat_map(At::items).filter_map(At::text).peekable();
                 sni.peek().is_none() || sni.any(|name| hosts.iter().any(|host| host == name))
             });
             let auth = chosen.and_then(|policy| policy.get("client_authentication")).map_or(Auth::OFF, client_auth);
@@ -92,7 +99,8 @@ fn logs(server: At<'_>, logging: Option<At<'_>>) -> Vec<Logged> {
         .flat_map(At::entries)
         .map(|(name, _)| name)
         .collect();
-    let gone = |name: &str| fields.iter().any(|field| *field == name || *field == "request>headers" || *field == "request");
+    let gone =
+        |name: &str| fields.iter().any(|field| *field == name || *field == "request>headers" || *field == "request");
     if fields.iter().any(|field| *field == "request>uri" || *field == "request") {
         found.clear();
     }
@@ -174,7 +182,9 @@ fn handler(at: At<'_>) -> Vec<Step> {
             let path = ["strip_path_prefix", "strip_path_suffix", "uri_substring", "path_regexp", "uri"]
                 .iter()
                 .find_map(|key| at.get(key))
-                .filter(|at| at.text().is_none_or(|to| !to.starts_with('?') && !to.starts_with("{http.request.uri.path}")));
+                .filter(|at| {
+                    at.text().is_none_or(|to| !to.starts_with('?') && !to.starts_with("{http.request.uri.path}"))
+                });
             let path = path.map(|at| Step::always(Action::Path(at.place())));
             let method = at.get("method").map(|at| Step::always(Action::Method(at.place())));
             path.into_iter().chain(method).collect()
@@ -183,9 +193,10 @@ fn handler(at: At<'_>) -> Vec<Step> {
             always(Action::Answer)
         }
         Some("authentication") => always(Action::Password),
-        Some("vars" | "map" | "encode" | "templates" | "tracing" | "request_body" | "push" | "log_append" | "intercept" | "invoke") => {
-            Vec::new()
-        }
+        Some(
+            "vars" | "map" | "encode" | "templates" | "tracing" | "request_body" | "push" | "log_append" | "intercept"
+            | "invoke",
+        ) => Vec::new(),
         _ => always(Action::Unknown),
     }
 }

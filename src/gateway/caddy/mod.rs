@@ -25,8 +25,7 @@ impl FrontEnd for Caddy {
         let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
         let file = name.rsplit('/').next().unwrap_or(name);
         let ending = file.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-        let called = file.starts_with("Caddyfile")
-            || matches!(ending.as_deref(), Some("caddy" | "caddyfile"));
+        let called = file.starts_with("Caddyfile") || matches!(ending.as_deref(), Some("caddy" | "caddyfile"));
         if is_json(text) {
             return has("\"reverse_proxy\"") && has("\"handler\"") && has("\"handle\"");
         }
@@ -35,7 +34,10 @@ impl FrontEnd for Caddy {
         }
         // Its directives, and no other product's marks: semicolons, indentation that counts, tags.
         (has("reverse_proxy ") || has("php_fastcgi ") || has("forward_auth "))
-            && matches!(ending.as_deref(), None | Some("conf" | "template" | "tmpl" | "j2" | "tpl" | "txt" | "example" | "sample"))
+            && matches!(
+                ending.as_deref(),
+                None | Some("conf" | "template" | "tmpl" | "j2" | "tpl" | "txt" | "example" | "sample")
+            )
             && looks_like_sites(text)
     }
 
@@ -120,7 +122,7 @@ impl FrontEnd for Caddy {
 fn is_json(text: &str) -> bool {
     let start = text.trim_start();
     let rest = start.strip_prefix(['{', '[']).map(str::trim_start);
-    rest.is_some_and(|rest| rest.starts_with(['"', '{']) )
+    rest.is_some_and(|rest| rest.starts_with(['"', '{']))
 }
 
 /// Whether a text has blocks of lines as Caddyfiles have them.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Action, Guard, Kind, Operation, Proxy, Site, Step, carries, value};
 use crate::gateway::hop::{
-    Arrival, Carrier, Cause, Client, Consulted, Cors, Event, Hop, Listener, Others, Part, PathMatch, Place, Rewrite, Route,
-    Upstream, Value,
+    Arrival, Carrier, Cause, Client, Consulted, Cors, Event, Hop, Listener, Others, Part, PathMatch, Place, Rewrite,
+    Route, Upstream, Value,
 };
 use crate::gateway::run::Run;
 
@@ -31,12 +31,26 @@ pub(super) fn hops(site: &Site) -> Vec<Hop> {
         allow: None,
         expose: None,
         consulted: Vec::new(),
-        consumes: false,
+        consumes: checks_tokens(&site.steps),
     };
     let mut walk = Walk { site, carriers: Vec::new(), hops: Vec::new(), ways: 0 };
     walk.carry(&site.steps);
     walk.go(vec![Frame { steps: &site.steps, next: 0, level: 0 }], state);
     walk.hops
+}
+
+/// Whether a condition looks at what stands in `Authorization`: then that is meant for the gateway itself.
+fn checks_tokens(steps: &[Step]) -> bool {
+    fn looks(guard: &Guard) -> bool {
+        match guard {
+            Guard::Other(text) => text.to_ascii_lowercase().starts_with("header authorization"),
+            Guard::All(guards) | Guard::Any(guards) => guards.iter().any(looks),
+            Guard::Not(inner) => looks(inner),
+            Guard::Always | Guard::Path(_) => false,
+        }
+    }
+    // Steps nest no deeper than the text's blocks.
+    steps.iter().any(|step| looks(&step.guard) || matches!(&step.action, Action::Sub(inner) if checks_tokens(inner)))
 }
 
 /// A kind of client on its way.
@@ -202,7 +216,9 @@ impl<'a> Walk<'a> {
         }
         // X-Forwarded-Host says what the host was, unless somebody takes it away.
         for operation in proxy.operations.iter().filter(|operation| operation.name == "host") {
-            if !["{host}", "{http.request.host}", "{hostport}", "{http.request.hostport}"].contains(&operation.value.as_str()) {
+            if !["{host}", "{http.request.host}", "{hostport}", "{http.request.hostport}"]
+                .contains(&operation.value.as_str())
+            {
                 rewrites.push(Rewrite { part: Part::Host, place: operation.place, told: true });
             }
         }
@@ -273,8 +289,7 @@ fn apply(run: &mut Run, operations: &[Operation]) {
                 }
                 Kind::Delete if name.contains('*') => {
                     let fits = |known: &str| fits(name, known);
-                    let named: Vec<String> =
-                        run.request.headers.keys().filter(|known| fits(known)).cloned().collect();
+                    let named: Vec<String> = run.request.headers.keys().filter(|known| fits(known)).cloned().collect();
                     let common = ["authorization", "dpop"].into_iter().filter(|known| fits(known)).map(str::to_owned);
                     for known in named.into_iter().chain(common) {
                         run.remove(&known, operation.place, Cause::AllDropped);
@@ -283,8 +298,7 @@ fn apply(run: &mut Run, operations: &[Operation]) {
                         run.request.others = Others::Unknown;
                     }
                     if name == "*" {
-                        run.request.others =
-                            Others::Dropped(Event::new(operation.place, Cause::AllDropped));
+                        run.request.others = Others::Dropped(Event::new(operation.place, Cause::AllDropped));
                     }
                 }
                 Kind::Delete => run.remove(name, operation.place, Cause::Removed),
@@ -417,7 +431,9 @@ impl State {
         // What lies within a pattern that the path does not fit is no fit either.
         let excluded = self.decided.iter().filter(|(_, fits)| !**fits).any(|(key, _)| {
             key.strip_prefix('/').and_then(|_| pattern_match(key)).is_some_and(|denied| match (&denied, &wanted) {
-                (PathMatch::Prefix(denied), PathMatch::Prefix(path) | PathMatch::Exact(path)) => path.starts_with(denied),
+                (PathMatch::Prefix(denied), PathMatch::Prefix(path) | PathMatch::Exact(path)) => {
+                    path.starts_with(denied)
+                }
                 (PathMatch::Exact(denied), PathMatch::Exact(path)) => denied == path,
                 _ => false,
             })

@@ -68,9 +68,8 @@ impl<'a> Filter<'a> {
     pub(super) fn run(&self, run: &mut Run, levels: &[At<'a>], when: &mut Vec<String>) -> bool {
         match self.kind().as_str() {
             "header_mutation" => {
-                let mutations = |at: At<'a>| {
-                    at.path(&["mutations", "request_mutations"]).into_iter().flat_map(At::items)
-                };
+                let mutations =
+                    |at: At<'a>| at.path(&["mutations", "request_mutations"]).into_iter().flat_map(At::items);
                 run.mutations(self.config.into_iter().flat_map(mutations));
                 let mut per_route: Vec<At<'a>> = self.overrides(levels).collect();
                 let wins = self.config.map(|at| at.switch("most_specific_header_mutations_wins", false));
@@ -165,15 +164,13 @@ impl<'a> Filter<'a> {
             return true;
         }
         let Some(rules) = config.get("rules") else { return true };
-        let matched = any(rules
-            .get("policies")
-            .into_iter()
-            .flat_map(At::entries)
-            .map(|(_, policy)| {
-                let lists = [any(policy.list("permissions").map(|p| condition(p, run))),
-                    any(policy.list("principals").map(|p| condition(p, run)))];
-                all(lists.into_iter())
-            }));
+        let matched = any(rules.get("policies").into_iter().flat_map(At::entries).map(|(_, policy)| {
+            let lists = [
+                any(policy.list("permissions").map(|p| condition(p, run))),
+                any(policy.list("principals").map(|p| condition(p, run))),
+            ];
+            all(lists.into_iter())
+        }));
         let passes = match rules.word("action") {
             None | Some("ALLOW" | "0") => matched,
             Some("DENY" | "1") => matched.map(|matched| !matched),
@@ -318,7 +315,8 @@ fn required_providers<'a>(config: At<'a>, own: Option<At<'a>>, levels: &[At<'a>]
                 _ => true,
             };
         };
-        let path = route.and_then(|at| at.word("prefix").or_else(|| at.word("path")).or_else(|| at.word("path_separated_prefix")));
+        let path = route
+            .and_then(|at| at.word("prefix").or_else(|| at.word("path")).or_else(|| at.word("path_separated_prefix")));
         // A rule for a part of the route's paths is one of the ways it can go; it is the one worth telling.
         path.is_none_or(|path| path.starts_with(prefix) || prefix.starts_with(path))
     })?;

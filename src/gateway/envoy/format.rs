@@ -170,8 +170,15 @@ fn known(
         _ if name.starts_with("DOWNSTREAM_PEER_") && !presented => Known::Nothing,
         "DOWNSTREAM_PEER_CERT_V_START" | "DOWNSTREAM_PEER_CERT_V_END" => Known::Value(Value::Other),
         _ if name.starts_with("DOWNSTREAM_PEER_") => Known::Value(Value::Unknown),
-        "DYNAMIC_METADATA" | "FILTER_STATE" | "UPSTREAM_FILTER_STATE" | "PER_REQUEST_STATE" | "CEL" | "ENVIRONMENT"
-        | "METADATA" | "FILE_CONTENT" | "SECRET" => Known::Value(Value::Unknown),
+        "DYNAMIC_METADATA"
+        | "FILTER_STATE"
+        | "UPSTREAM_FILTER_STATE"
+        | "PER_REQUEST_STATE"
+        | "CEL"
+        | "ENVIRONMENT"
+        | "METADATA"
+        | "FILE_CONTENT"
+        | "SECRET" => Known::Value(Value::Unknown),
         _ => Known::Value(Value::Other),
     }
 }

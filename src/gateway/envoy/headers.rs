@@ -161,10 +161,14 @@ impl<'a> Addition<'a> {
 pub(super) fn carriers(level: At<'_>) -> Vec<Carrier> {
     level
         .list("request_headers_to_add")
-        .chain(level.path(&["mutations", "request_mutations"]).into_iter().flat_map(At::items).filter_map(|m| m.get("append")))
+        .chain(
+            level
+                .path(&["mutations", "request_mutations"])
+                .into_iter()
+                .flat_map(At::items)
+                .filter_map(|m| m.get("append")),
+        )
         .filter_map(Addition::read)
-        .filter_map(|addition| {
-            Some(Carrier { form: addition.form()?, header: addition.name, place: addition.place })
-        })
+        .filter_map(|addition| Some(Carrier { form: addition.form()?, header: addition.name, place: addition.place }))
         .collect()
 }

@@ -11,7 +11,12 @@ const HARMLESS: usize = 24;
 
 /// What the logs of this list hold of requests that end up as `request`. `asks`: a client certificate may be shown;
 /// `whole`: `X-Forwarded-Client-Cert` holds all of it.
-pub(super) fn logged<'a>(list: impl Iterator<Item = At<'a>>, request: &Request, asks: bool, whole: bool) -> Vec<Logged> {
+pub(super) fn logged<'a>(
+    list: impl Iterator<Item = At<'a>>,
+    request: &Request,
+    asks: bool,
+    whole: bool,
+) -> Vec<Logged> {
     let mut found = Vec::new();
     for log in list {
         let Some(config) = typed(log).config else { continue };

@@ -34,7 +34,8 @@ impl FrontEnd for Envoy {
         if !envoy {
             return false;
         }
-        let resource = has("type.googleapis.com/envoy.") && (has("filter_chains") || has("filterChains") || has("virtual_hosts") || has("virtualHosts"));
+        let resource = has("type.googleapis.com/envoy.")
+            && (has("filter_chains") || has("filterChains") || has("virtual_hosts") || has("virtualHosts"));
         let legacy = has("envoy.http_connection_manager") || has("envoy.filters.network.") || has("envoy.tcp_proxy");
         let bootstrap = (has("static_resources") || has("staticResources")) && (has("listeners") || has("clusters"));
         let secrets = has("validation_context") && has("type.googleapis.com/envoy.");
@@ -184,7 +185,8 @@ impl Parsed {
         self.roots().filter_map(|at| at.get("dynamic_resources")).any(|at| {
             ["ads_config", "lds_config"].iter().any(|key| {
                 at.get(key).is_some_and(|config| {
-                    config.get("path").is_none() && config.get("path_config_source").is_none() || config.holds_template()
+                    config.get("path").is_none() && config.get("path_config_source").is_none()
+                        || config.holds_template()
                 })
             })
         })
@@ -195,7 +197,15 @@ impl Parsed {
         fn collect<'a>(at: At<'a>, into: &mut Vec<&'a str>) {
             // No deeper than the tree.
             for (key, value) in at.entries() {
-                let source = ["path_config_source", "lds_config", "cds_config", "rds_config", "config_source", "sds_config", "eds_config"];
+                let source = [
+                    "path_config_source",
+                    "lds_config",
+                    "cds_config",
+                    "rds_config",
+                    "config_source",
+                    "sds_config",
+                    "eds_config",
+                ];
                 if source.iter().any(|name| super::tree::same_key(key, name)) {
                     into.extend(value.word("path"));
                 }

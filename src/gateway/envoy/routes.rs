@@ -5,8 +5,8 @@ use super::set::{Set, typed};
 use super::tls::{Transport, transport};
 use super::{filters, logs};
 use crate::gateway::hop::{
-    Arrival, Carrier, Cause, Client, Cors, Event, Form, Hop, Listener, Part, PathMatch, Protocol,
-    Request, Rewrite, Route, Upstream, Value,
+    Arrival, Carrier, Cause, Client, Cors, Event, Form, Hop, Listener, Part, PathMatch, Protocol, Request, Rewrite,
+    Route, Upstream, Value,
 };
 use crate::gateway::run::Run;
 use crate::gateway::tree::{At, Switch};
@@ -60,7 +60,9 @@ impl<'a> Edge<'a> {
 
     /// Only this machine, or clients on a list, can connect.
     fn inner(&self) -> bool {
-        let Some(address) = self.listener.get("address") else { return self.listener.get("internal_listener").is_some() };
+        let Some(address) = self.listener.get("address") else {
+            return self.listener.get("internal_listener").is_some();
+        };
         if address.get("pipe").is_some() || address.get("envoy_internal_address").is_some() {
             return true;
         }
@@ -96,7 +98,11 @@ impl<'a> Edge<'a> {
 
     fn tcp(&self, config: At<'a>, set: &Set<'a>, into: &mut Configuration) {
         let single = config.get("cluster");
-        let weighted = config.get("weighted_clusters").into_iter().flat_map(|at| at.list("clusters")).filter_map(|at| at.get("name"));
+        let weighted = config
+            .get("weighted_clusters")
+            .into_iter()
+            .flat_map(|at| at.list("clusters"))
+            .filter_map(|at| at.get("name"));
         for cluster in single.into_iter().chain(weighted) {
             let mut upstream = upstream(cluster, set);
             upstream.protocol = if self.transport.tls { Protocol::Stream } else { Protocol::Passthrough };
@@ -264,9 +270,9 @@ impl<'a> Manager<'a, '_> {
         });
         debug_assert!(when.len() >= before);
         let last = arrivals.iter().find_map(Arrival::request).cloned().unwrap_or_else(Request::untouched);
-        let whole = self.details().is_some_and(|at| {
-            at.switch("cert", false) != Switch::Off || at.switch("chain", false) != Switch::Off
-        });
+        let whole = self
+            .details()
+            .is_some_and(|at| at.switch("cert", false) != Switch::Off || at.switch("chain", false) != Switch::Off);
         let asks = self.edge.transport.handshake.auth.asks();
         let mut written = logs::logged(self.config.list("access_log"), &last, asks, whole);
         if let Some(router) = chain.iter().find(|filter| filter.kind() == "router") {
@@ -369,7 +375,11 @@ impl<'a> Way<'a, '_> {
         };
         let mut when = named("headers", "header");
         when.extend(named("query_parameters", "query parameter"));
-        for (key, what) in [("grpc", "it is gRPC"), ("runtime_fraction", "it is in the fraction"), ("dynamic_metadata", "metadata matches")] {
+        for (key, what) in [
+            ("grpc", "it is gRPC"),
+            ("runtime_fraction", "it is in the fraction"),
+            ("dynamic_metadata", "metadata matches"),
+        ] {
             if self.matched.get(key).is_some() {
                 when.push(what.to_owned());
             }
@@ -433,9 +443,12 @@ impl<'a> Way<'a, '_> {
         let path = ["prefix_rewrite", "regex_rewrite", "path_rewrite_policy", "path_rewrite"]
             .iter()
             .find_map(|key| self.action.get(key))
-            .filter(|at| at.text().is_none() || at.text() != self.matched.word("prefix").or_else(|| self.matched.word("path")));
+            .filter(|at| {
+                at.text().is_none() || at.text() != self.matched.word("prefix").or_else(|| self.matched.word("path"))
+            });
         if let Some(at) = path {
-            let told = ["x-forwarded-prefix", "x-forwarded-uri", "x-original-uri", "x-forwarded-path"].into_iter().any(sent);
+            let told =
+                ["x-forwarded-prefix", "x-forwarded-uri", "x-original-uri", "x-forwarded-path"].into_iter().any(sent);
             rewrites.push(Rewrite { part: Part::Path, place: at.place(), told });
         }
         rewrites
@@ -444,7 +457,15 @@ impl<'a> Way<'a, '_> {
     fn cors(&self, chain: &[filters::Filter<'a>]) -> Vec<Cors> {
         let Some(filter) = chain.iter().find(|filter| filter.kind() == "cors") else { return Vec::new() };
         let legacy = self.action.get("cors").or_else(|| self.host.get("cors"));
-        let Some(policy) = filter.setting(self.levels).filter(|at| at.get("allow_origin_string_match").is_some() || at.get("allow_headers").is_some() || at.get("expose_headers").is_some()).or(legacy) else {
+        let Some(policy) = filter
+            .setting(self.levels)
+            .filter(|at| {
+                at.get("allow_origin_string_match").is_some()
+                    || at.get("allow_headers").is_some()
+                    || at.get("expose_headers").is_some()
+            })
+            .or(legacy)
+        else {
             return Vec::new();
         };
         let list = |key: &str| -> Option<Vec<String>> {
@@ -475,7 +496,8 @@ fn upstream<'a>(reference: At<'a>, set: &Set<'a>) -> Upstream {
             }
         }
         let options = cluster.get("typed_extension_protocol_options").into_iter().flat_map(At::entries);
-        let explicit = options.filter_map(|(_, at)| at.path(&["explicit_http_config", "http2_protocol_options"])).next();
+        let explicit =
+            options.filter_map(|(_, at)| at.path(&["explicit_http_config", "http2_protocol_options"])).next();
         if explicit.is_some() || cluster.get("http2_protocol_options").is_some() {
             protocol = Protocol::Grpc;
         }
@@ -485,12 +507,10 @@ fn upstream<'a>(reference: At<'a>, set: &Set<'a>) -> Upstream {
 
 /// Whether requests that a later match would take are all taken by an earlier one.
 fn covers(earlier: At<'_>, later: At<'_>) -> bool {
-    let narrow = earlier.entries().any(|(key, at)| {
-        match key {
-            "prefix" | "path" | "name" => false,
-            "case_sensitive" => at.text() != Some("true"),
-            _ => true,
-        }
+    let narrow = earlier.entries().any(|(key, at)| match key {
+        "prefix" | "path" | "name" => false,
+        "case_sensitive" => at.text() != Some("true"),
+        _ => true,
     });
     if narrow {
         return false;
@@ -514,7 +534,8 @@ mod tests {
 
     #[test]
     fn earlier_routes_cover_later_ones() {
-        let stream = yaml::parse("[{prefix: /}, {prefix: /a}, {path: /a/b}, {prefix: /a, headers: [{name: x}]}, {prefix: /ab}]");
+        let stream =
+            yaml::parse("[{prefix: /}, {prefix: /a}, {path: /a/b}, {prefix: /a, headers: [{name: x}]}, {prefix: /ab}]");
         let root = At::root(0, &stream.documents[0]);
         let all: Vec<At<'_>> = root.items().collect();
         let covers = |a: usize, b: usize| covers(all[a], all[b]);

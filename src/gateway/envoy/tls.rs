@@ -22,9 +22,11 @@ impl Transport {
 pub(super) fn transport<'a>(chain: At<'a>, set: &Set<'a>) -> Transport {
     let Some(context) = context(chain) else {
         return match chain.get("transport_socket") {
-            Some(socket) if !is_plain(socket) => {
-                Transport { tls: true, handshake: Handshake { auth: ClientAuth::Unknown, required: false }, ..Transport::PLAIN }
-            }
+            Some(socket) if !is_plain(socket) => Transport {
+                tls: true,
+                handshake: Handshake { auth: ClientAuth::Unknown, required: false },
+                ..Transport::PLAIN
+            },
             _ => Transport::PLAIN,
         };
     };
@@ -45,9 +47,7 @@ pub(super) fn transport<'a>(chain: At<'a>, set: &Set<'a>) -> Transport {
     let elsewhere = named && !authority && !pinned && validation.iter().all(|at| at.get("trusted_ca").is_none());
     if !authority && !pinned && !elsewhere {
         return match (required, require_at) {
-            (Switch::On, Some(at)) => {
-                Transport { asks_at: Some(at), in_vain: Some(Cause::NoAuthority), ..off }
-            }
+            (Switch::On, Some(at)) => Transport { asks_at: Some(at), in_vain: Some(Cause::NoAuthority), ..off },
             _ => off,
         };
     }

@@ -10,7 +10,7 @@ TRAEFIK = os.path.join(HERE, "../../../target/oracle/traefik/bin/traefik")
 
 MOUNT = "/etc/traefik"
 MAINS = ["traefik.yml", "traefik.toml"]
-SETTLES = 0.7  # entry points listen before the routers are there
+SETTLES = 1.5  # entry points listen before the routers are there
 
 
 def check(main):
