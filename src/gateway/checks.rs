@@ -2,7 +2,7 @@
 //!
 //! A check sees all hops of one configuration, since what one route fills makes another forgeable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::evidence::Evidence;
 use super::hop::{
@@ -50,12 +50,68 @@ pub enum Detail {
     Alias,
 }
 
+/// What all hops of a configuration do, looked up rather than gone through: there may be thousands.
+struct Company<'a> {
+    /// By upstream: the headers that are filled from TLS on some way to it, each with the first place that does so.
+    filled: HashMap<&'a str, BTreeMap<&'a str, Option<Place>>>,
+    /// The headers that are filled anywhere.
+    filled_anywhere: HashSet<&'a str>,
+    /// Listeners and upstreams between which some requests take the certificate along.
+    passed: HashSet<(&'a str, &'a str)>,
+}
+
+impl<'a> Company<'a> {
+    fn of(hops: &'a [Hop]) -> Self {
+        let mut company = Self { filled: HashMap::new(), filled_anywhere: HashSet::new(), passed: HashSet::new() };
+        for hop in hops {
+            let mut names: BTreeMap<&str, Option<Place>> = BTreeMap::new();
+            for (client, request) in hop.requests() {
+                for (name, slot) in request.filled() {
+                    let place = slot.event.as_ref().map(|event| event.place);
+                    let first = names.entry(name).or_insert(place);
+                    *first = (*first).min(place);
+                }
+                if client == Client::Verified && request.certificates().any(|(_, form, _)| form.shows_binding()) {
+                    let ways = hop.upstream.names.iter().map(|name| (hop.listener.label.as_str(), name.as_str()));
+                    company.passed.extend(ways);
+                }
+            }
+            company.filled_anywhere.extend(names.keys());
+            for upstream in &hop.upstream.names {
+                let known = company.filled.entry(upstream).or_default();
+                for (name, place) in &names {
+                    let first = known.entry(name).or_insert(*place);
+                    *first = (*first).min(*place);
+                }
+            }
+        }
+        company
+    }
+
+    /// The headers that are filled on some way to the same upstream.
+    fn filled_for(&self, hop: &Hop) -> BTreeMap<&'a str, Option<Place>> {
+        let mut all = BTreeMap::new();
+        for (name, place) in hop.upstream.names.iter().filter_map(|name| self.filled.get(name.as_str())).flatten() {
+            let first = all.entry(*name).or_insert(*place);
+            *first = (*first).min(*place);
+        }
+        all
+    }
+
+    /// Whether requests of other kinds take the same way to the same upstream with the certificate: the configuration
+    /// then says itself for which ones it matters.
+    fn is_passed_elsewhere(&self, hop: &Hop) -> bool {
+        hop.upstream.names.iter().any(|name| self.passed.contains(&(hop.listener.label.as_str(), name.as_str())))
+    }
+}
+
 /// The checks on one configuration. `complete` says that nothing which could decide otherwise is missing.
 pub(super) fn check<'a>(hops: &'a [Hop], trusted: &[String], complete: bool, evidence: Evidence) -> Vec<Fault<'a>> {
     let mut faults = Vec::new();
+    let company = Company::of(hops);
     for hop in hops {
-        certificate(hop, hops, evidence, &mut faults);
-        spoofable(hop, hops, trusted, &mut faults);
+        certificate(hop, &company, evidence, &mut faults);
+        spoofable(hop, &company, trusted, &mut faults);
         dpop(hop, evidence, &mut faults);
         logs(hop, evidence, &mut faults);
     }
@@ -75,7 +131,7 @@ fn listener<'a>(hop: &'a Hop) -> impl Iterator<Item = (Place, String)> + 'a {
 }
 
 /// What the upstream sees of the certificate: nothing, too little, something unreadable, something unverified.
-fn certificate<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
+fn certificate<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     if hop.upstream.protocol == Protocol::Passthrough {
         return;
     }
@@ -109,11 +165,11 @@ fn certificate<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &m
     if !hop.listener.auth.asks() {
         return;
     }
-    stripped(hop, hops, evidence, faults);
+    stripped(hop, company, evidence, faults);
     unverified(hop, faults);
 }
 
-fn stripped<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
+fn stripped<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     // What speaks no HTTP checks no tokens, unless the configuration or the port says otherwise.
     if hop.upstream.protocol == Protocol::Stream && !evidence.any() && !usual_for_http(hop) {
         return;
@@ -179,7 +235,7 @@ fn stripped<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &mut 
         return;
     }
     let lost = hop.lost.as_ref();
-    if lost.is_some_and(|event| event.cause == Cause::Conditional) && is_passed_elsewhere(hop, hops) {
+    if lost.is_some_and(|event| event.cause == Cause::Conditional) && company.is_passed_elsewhere(hop) {
         return;
     }
     faults.push(Fault {
@@ -192,19 +248,6 @@ fn stripped<'a>(hop: &'a Hop, hops: &'a [Hop], evidence: Evidence, faults: &mut 
         related: lost.into_iter().flat_map(related).chain(listener(hop)).collect(),
         detail: if hop.upstream.protocol == Protocol::Stream { Detail::Stream } else { Detail::Plain },
     });
-}
-
-/// Whether requests of other kinds take the same way to the same upstream with the certificate: the configuration then
-/// says itself for which ones it matters.
-fn is_passed_elsewhere(hop: &Hop, hops: &[Hop]) -> bool {
-    hops.iter().any(|other| {
-        other.listener == hop.listener
-            && other.upstream.is(&hop.upstream)
-            && other
-                .arrival(Client::Verified)
-                .request()
-                .is_some_and(|request| request.certificates().any(|(_, form, _)| form.shows_binding()))
-    })
 }
 
 /// Whether the upstream listens where web servers do.
@@ -273,38 +316,29 @@ fn unverified<'a>(hop: &'a Hop, faults: &mut Vec<Fault<'a>>) {
 }
 
 /// Headers that the upstream takes for the gateway's word, and that a client can send itself.
-fn spoofable<'a>(hop: &'a Hop, hops: &'a [Hop], trusted: &[String], faults: &mut Vec<Fault<'a>>) {
+fn spoofable<'a>(hop: &'a Hop, company: &Company<'a>, trusted: &[String], faults: &mut Vec<Fault<'a>>) {
     if !speaks_headers(hop) {
         return;
     }
     // Names that are filled from TLS on some way to the same upstream, or that somebody is known to trust.
-    let mut names: BTreeSet<(&str, Option<Place>)> = BTreeSet::new();
-    for other in hops.iter().filter(|other| other.upstream.is(&hop.upstream)) {
-        for (_, request) in other.requests() {
-            names.extend(request.filled().map(|(name, slot)| (name, slot.event.as_ref().map(|event| event.place))));
-        }
-    }
+    let mut names: BTreeMap<&str, Option<Place>> = company.filled_for(hop);
     for name in trusted {
-        if !names.iter().any(|(known, _)| known == name) {
-            names.insert((name.as_str(), None));
-        }
+        names.entry(name).or_insert(None);
     }
-    let mut told = BTreeSet::new();
     for (name, filled_at) in names {
         // The weakest client that gets a forgery through counts.
         let forger = [Client::Anonymous, Client::Foreign, Client::Verified].into_iter().find_map(|client| {
             let slot = hop.arrival(client).request()?.slot(name);
             let forged = slot.values.iter().any(|value| match value {
                 Value::Client => true,
-                Value::ClientHeader(other) => *other == name.to_ascii_lowercase() || !is_filled(hops, other),
+                Value::ClientHeader(other) => {
+                    *other == name.to_ascii_lowercase() || !company.filled_anywhere.contains(other.as_str())
+                }
                 _ => false,
             });
             forged.then_some((client, slot))
         });
         let Some((client, slot)) = forger else { continue };
-        if !told.insert(name) {
-            continue;
-        }
         let event = slot.event.as_ref();
         let place = event.map_or(hop.upstream.place, |event| event.place);
         let mut severity = match client {
@@ -327,11 +361,6 @@ fn spoofable<'a>(hop: &'a Hop, hops: &'a [Hop], trusted: &[String], faults: &mut
         });
     }
     alias(hop, faults);
-}
-
-/// Whether some hop fills that header from TLS: copying it within one gateway is then no forgery.
-fn is_filled(hops: &[Hop], name: &str) -> bool {
-    hops.iter().flat_map(Hop::requests).any(|(_, request)| request.filled().any(|(filled, _)| filled == name))
 }
 
 /// `X_SSL_Cert` beside a guarded `X-SSL-Cert`: many upstreams can't tell the two apart.
