@@ -368,6 +368,10 @@ fn way(ground: &Ground<'_>, scene: &Scene<'_>, mapping: &Mapping, hops: &mut Vec
 
 /// Whether nothing but the path, or conditions on which nothing hangs, tells two ways apart.
 fn same(some: &Hop, other: &Hop) -> bool {
+    // Most differ in what sends them on; looked at first, since there may be thousands.
+    if some.upstream.place != other.upstream.place {
+        return false;
+    }
     let covered = match (&some.route.path, &other.route.path) {
         (PathMatch::Prefix(outer), PathMatch::Prefix(inner)) => below(outer, inner),
         (some, other) => some == other,
