@@ -11,6 +11,7 @@ SHELL := /bin/bash
 test:
 	rustup component list --installed 2>/dev/null | grep -q rustfmt || rustup component add rustfmt clippy
 	cargo fmt --check
+	rustfmt --check --edition 2024 $$(git ls-files 'src/gateway/*.rs' || find src/gateway -name '*.rs') # a macro names them
 	cargo clippy --locked --all-targets -- -D warnings
 	tests/oracle/install.sh
 	KEYBOUND_ORACLE=1 cargo test --locked

@@ -24,7 +24,9 @@ impl FrontEnd for Auth0 {
             return has(text, &["auth0_resource_server"]) || has(text, &["auth0_client"]);
         }
         is_tree(name)
-            && (has(text, &["token_lifetime", "identifier"]) || has(text, &["rotation_type"]) || has(text, &["require_proof_of_possession"]))
+            && (has(text, &["token_lifetime", "identifier"])
+                || has(text, &["rotation_type"])
+                || has(text, &["require_proof_of_possession"]))
     }
 
     fn read(&self, files: &Files, own: &[u32]) -> Vec<Issued> {
@@ -63,7 +65,9 @@ impl FrontEnd for Auth0 {
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
             Rule::TtlLong => "Set token_lifetime (and token_lifetime_for_web) of the API to 3600 or less.",
-            Rule::Unbound => "Set proof_of_possession { mechanism = \"dpop\" or \"mtls\", required = true } on the API, and require_proof_of_possession on the client.",
+            Rule::Unbound => {
+                "Set proof_of_possession { mechanism = \"dpop\" or \"mtls\", required = true } on the API, and require_proof_of_possession on the client."
+            }
             Rule::RotationLeeway => "Set leeway in refresh_token to 60 or less.",
             _ => "Set rotation_type = \"rotating\" and expiration_type = \"expiring\" in refresh_token.",
         }
@@ -86,7 +90,8 @@ fn api<'a>(at: At<'a>, name: &str, module: &Module<'a>, issued: &mut Issued) {
     };
     let mut lifetime = |key, setting| {
         let Some((seconds, at)) = at.get(key).and_then(|at| Some((module.number(at)?, at))) else { return };
-        let lifetime = Lifetime { seconds, place: at.place(), setting, client: client.clone(), binding, default: false };
+        let lifetime =
+            Lifetime { seconds, place: at.place(), setting, client: client.clone(), binding, default: false };
         issued.lifetimes.push(lifetime);
     };
     lifetime("token_lifetime", "token_lifetime");
@@ -125,7 +130,9 @@ fn client<'a>(at: At<'a>, name: &str, module: &Module<'a>, issued: &mut Issued) 
         Some(Some(false)) => Binding::Off,
         Some(None) => Binding::Unknown,
         // An API may require it.
-        None if issued.lifetimes.iter().any(|api| matches!(api.binding, Binding::Bound | Binding::Unknown)) => Binding::Unknown,
+        None if issued.lifetimes.iter().any(|api| matches!(api.binding, Binding::Bound | Binding::Unknown)) => {
+            Binding::Unknown
+        }
         None => Binding::Unasked,
     };
     let refresh = at.get("refresh_token").filter(|at| !at.is_empty());
@@ -137,7 +144,8 @@ fn client<'a>(at: At<'a>, name: &str, module: &Module<'a>, issued: &mut Issued) 
     });
     let grants = at.get("grant_types");
     // Every application is written out with this block, also those that never get such a token.
-    let refreshes = grants.is_some_and(|grants| module.follow(grants).items().any(|at| module.text(at) == Some("refresh_token")));
+    let refreshes =
+        grants.is_some_and(|grants| module.follow(grants).items().any(|at| module.text(at) == Some("refresh_token")));
     let leeway = refresh
         .and_then(|at| at.get("leeway"))
         .and_then(|at| Some((module.number(at)?, at.place(), "leeway")))

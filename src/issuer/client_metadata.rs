@@ -49,7 +49,9 @@ impl FrontEnd for ClientMetadata {
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
             Rule::TtlLong => "Set the client's lifespans to 1h or less.",
-            _ => "Register the client with tls_client_certificate_bound_access_tokens or dpop_bound_access_tokens: true.",
+            _ => {
+                "Register the client with tls_client_certificate_bound_access_tokens or dpop_bound_access_tokens: true."
+            }
         }
     }
 }

@@ -50,8 +50,12 @@ impl FrontEnd for Cognito {
 
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
-            Rule::TtlLong => "Set the validity of the access token to 60 minutes or less; mind its unit, which is hours by default.",
-            _ => "Switch refresh token rotation on (RefreshTokenRotation, feature ENABLED) and take ALLOW_REFRESH_TOKEN_AUTH out of the flows.",
+            Rule::TtlLong => {
+                "Set the validity of the access token to 60 minutes or less; mind its unit, which is hours by default."
+            }
+            _ => {
+                "Switch refresh token rotation on (RefreshTokenRotation, feature ENABLED) and take ALLOW_REFRESH_TOKEN_AUTH out of the flows."
+            }
         }
     }
 }
@@ -72,7 +76,8 @@ fn client<'a>(outer: At<'a>, at: At<'a>, name: &str, module: &Module<'a>, issued
             _ => None,
         },
     };
-    let seconds = validity.and_then(|at| module.number(at)).zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    let seconds =
+        validity.and_then(|at| module.number(at)).zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
     if let (Some(seconds), Some(at)) = (seconds.filter(|seconds| *seconds > 0), validity) {
         issued.lifetimes.push(Lifetime {
             seconds,

@@ -25,7 +25,9 @@ impl FrontEnd for Discovery {
 
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
-            Rule::DpopAlgorithm => "Leave asymmetric algorithms only in dpop_signing_alg_values_supported, such as ES256.",
+            Rule::DpopAlgorithm => {
+                "Leave asymmetric algorithms only in dpop_signing_alg_values_supported, such as ES256."
+            }
             _ => "Have the issuer bind tokens (DPoP, or certificate-bound access tokens) for the clients that can.",
         }
     }

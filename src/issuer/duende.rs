@@ -35,8 +35,12 @@ impl FrontEnd for Duende {
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
             Rule::TtlLong => "Set AccessTokenLifetime of the client to 3600 or less.",
-            Rule::Unbound => "Set RequireDPoP of the client to true, or MutualTls.AlwaysEmitConfirmationClaim of the server.",
-            Rule::DpopWindow => "Set DPoPClockSkew (or the server's ProofTokenValidityDuration) to 00:05:00 or less; DPoPValidationMode Nonce needs no clock of the client.",
+            Rule::Unbound => {
+                "Set RequireDPoP of the client to true, or MutualTls.AlwaysEmitConfirmationClaim of the server."
+            }
+            Rule::DpopWindow => {
+                "Set DPoPClockSkew (or the server's ProofTokenValidityDuration) to 00:05:00 or less; DPoPValidationMode Nonce needs no clock of the client."
+            }
             _ => "Set RefreshTokenUsage of the client to OneTimeOnly, or RequireDPoP to true.",
         }
     }

@@ -42,7 +42,8 @@ fn read_config(root: At<'_>) -> Option<Issued> {
     let ttl = root.path(&["ttl", "access_token"]);
     let grace = root.path(&["oauth2", "grant", "refresh_token", "rotation_grace_period"]);
     // Other services have a `ttl`, too.
-    let hydra = ["urls", "secrets", "oauth2", "oidc", "strategies", "webfinger"].iter().any(|key| root.get(key).is_some());
+    let hydra =
+        ["urls", "secrets", "oauth2", "oidc", "strategies", "webfinger"].iter().any(|key| root.get(key).is_some());
     if !hydra || (ttl.is_none() && grace.is_none()) {
         return None;
     }
@@ -51,7 +52,14 @@ fn read_config(root: At<'_>) -> Option<Issued> {
     let seconds = |at: At<'_>| duration(at.text()?, 0);
     if let Some((seconds, at)) = ttl.and_then(|at| Some((seconds(at)?, at))) {
         let (place, setting) = (at.place(), "ttl.access_token");
-        issued.lifetimes.push(Lifetime { seconds, place, setting, client: None, binding: Binding::Impossible, default: false });
+        issued.lifetimes.push(Lifetime {
+            seconds,
+            place,
+            setting,
+            client: None,
+            binding: Binding::Impossible,
+            default: false,
+        });
     }
     if let Some((seconds, at)) = grace.and_then(|at| Some((seconds(at)?, at))) {
         let (place, setting) = (at.place(), "rotation_grace_period");

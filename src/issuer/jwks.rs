@@ -51,7 +51,9 @@ fn overlaps(root: At<'_>) -> Vec<Overlap> {
         if at.word("use") == Some("enc") || kty == "oct" {
             continue;
         }
-        let Some(alg) = at.word("alg").filter(|alg| !alg.contains("OAEP") && !alg.starts_with("ECDH")) else { continue };
+        let Some(alg) = at.word("alg").filter(|alg| !alg.contains("OAEP") && !alg.starts_with("ECDH")) else {
+            continue;
+        };
         let time = |key: &str| at.get(key).and_then(number);
         let keys = kinds.entry((kty, alg)).or_default();
         if keys.iter().all(|key| key.kid != kid) {

@@ -19,7 +19,8 @@ const DPOP: &str = "dpop.bound.access.tokens";
 const MTLS: &str = "tls.client.certificate.bound.access.tokens";
 
 /// Clients that Keycloak makes by itself in each realm.
-const OWN: &[&str] = &["account", "account-console", "admin-cli", "broker", "realm-management", "security-admin-console"];
+const OWN: &[&str] =
+    &["account", "account-console", "admin-cli", "broker", "realm-management", "security-admin-console"];
 
 impl FrontEnd for Keycloak {
     fn product(&self) -> &'static str {
@@ -49,7 +50,9 @@ impl FrontEnd for Keycloak {
 
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
-            Rule::TtlLong => "Set accessTokenLifespan (or the client's attribute access.token.lifespan) to 3600 or less.",
+            Rule::TtlLong => {
+                "Set accessTokenLifespan (or the client's attribute access.token.lifespan) to 3600 or less."
+            }
             Rule::Unbound => {
                 "Set the client's attribute dpop.bound.access.tokens or tls.client.certificate.bound.access.tokens to \"true\"."
             }
@@ -108,7 +111,14 @@ fn read_realm(root: At<'_>) -> Option<Issued> {
     };
     let mut lifetime = |at: Option<At<'_>>, setting| {
         if let Some((seconds, at)) = at.and_then(|at| Some((number(at)?, at))) {
-            issued.lifetimes.push(Lifetime { seconds, place: at.place(), setting, client: None, binding, default: false });
+            issued.lifetimes.push(Lifetime {
+                seconds,
+                place: at.place(),
+                setting,
+                client: None,
+                binding,
+                default: false,
+            });
         }
     };
     // Where each client has a lifetime of its own, the realm's is nobody's.
@@ -169,7 +179,8 @@ fn read_client(at: At<'_>, access: Option<i64>, rotation: Option<Place>, enforce
     let is = |value: &Option<(Option<String>, Place)>, word: &str| {
         value.as_ref().is_some_and(|(text, _)| text.as_deref() == Some(word))
     };
-    let unknown = |value: &Option<(Option<String>, Place)>| value.is_some() && !is(value, "true") && !is(value, "false");
+    let unknown =
+        |value: &Option<(Option<String>, Place)>| value.is_some() && !is(value, "true") && !is(value, "false");
     let binding = if is(&dpop, "true") || is(&mtls, "true") {
         Binding::Bound
     } else if enforced || unknown(&dpop) || unknown(&mtls) {

@@ -31,7 +31,13 @@ impl FrontEnd for Okta {
             let mut issued = Issued { issuer: "the Okta organisation".to_owned(), ..Issued::default() };
             for (name, at) in module.resources("okta_auth_server_policy_rule") {
                 let shown = at.get("name").and_then(|at| module.text(at)).unwrap_or(name);
-                rule(at.get("access_token_lifetime_minutes"), "access_token_lifetime_minutes", shown, module, &mut issued);
+                rule(
+                    at.get("access_token_lifetime_minutes"),
+                    "access_token_lifetime_minutes",
+                    shown,
+                    module,
+                    &mut issued,
+                );
             }
             for (name, at) in module.resources("okta_app_oauth") {
                 let parts = Parts {
@@ -88,7 +94,14 @@ fn rule<'a>(minutes: Option<At<'a>>, setting: &'static str, name: &str, module: 
     let Some(at) = minutes else { return };
     let Some(seconds) = module.number(at).and_then(|minutes| minutes.checked_mul(60)) else { return };
     let client = Some(format!("policy rule {name}"));
-    issued.lifetimes.push(Lifetime { seconds, place: at.place(), setting, client, binding: Binding::Unknown, default: false });
+    issued.lifetimes.push(Lifetime {
+        seconds,
+        place: at.place(),
+        setting,
+        client,
+        binding: Binding::Unknown,
+        default: false,
+    });
 }
 
 /// An application, however it is written down.

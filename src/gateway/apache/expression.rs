@@ -41,7 +41,8 @@ enum Token {
 }
 
 fn tokens(text: &str) -> Vec<Token> {
-    const SIGNS: &[&str] = &["&&", "||", "==", "!=", "=~", "!~", "<=", ">=", "(", ")", "{", "}", ",", "!", "=", "<", ">"];
+    const SIGNS: &[&str] =
+        &["&&", "||", "==", "!=", "=~", "!~", "<=", ">=", "(", ")", "{", "}", ",", "!", "=", "<", ">"];
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -50,20 +51,26 @@ fn tokens(text: &str) -> Vec<Token> {
             let end = rest[1..].find(first).map_or(rest.len(), |at| at + 1);
             tokens.push(Token::Text(rest[1..end].to_owned()));
             rest = rest.get(end + 1..).unwrap_or_default();
-        } else if after_match && (first == '/' || (first == 'm' && rest[1..].starts_with(|c: char| c.is_ascii_punctuation()))) {
+        } else if after_match
+            && (first == '/' || (first == 'm' && rest[1..].starts_with(|c: char| c.is_ascii_punctuation())))
+        {
             let open = if first == 'm' { 1 } else { 0 };
             let mark = rest[open..].chars().next().unwrap_or('/');
             let inner = &rest[open + mark.len_utf8()..];
             let end = inner.find(mark).unwrap_or(inner.len());
             tokens.push(Token::Regex(inner[..end].to_owned()));
-            rest = inner.get(end + mark.len_utf8()..).unwrap_or_default().trim_start_matches(|c: char| c.is_ascii_alphabetic());
+            rest = inner
+                .get(end + mark.len_utf8()..)
+                .unwrap_or_default()
+                .trim_start_matches(|c: char| c.is_ascii_alphabetic());
         } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
             tokens.push(Token::Sign((*sign).to_owned()));
             rest = &rest[sign.len()..];
         } else {
             let end = word(rest);
             let text = &rest[..end];
-            let sign = matches!(text, "and" | "or" | "not" | "eq" | "ne" | "in") || (text.starts_with('-') && text.len() > 1);
+            let sign =
+                matches!(text, "and" | "or" | "not" | "eq" | "ne" | "in") || (text.starts_with('-') && text.len() > 1);
             tokens.push(if sign { Token::Sign(text.to_owned()) } else { Token::Text(text.to_owned()) });
             rest = &rest[end..];
         }

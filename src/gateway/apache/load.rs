@@ -218,7 +218,10 @@ impl Loader<'_> {
                 }
                 let outer = into.guards.clone();
                 if guard.is_none() {
-                    into.guards.push(Guard { condition: format!("<{} {}>", written(&node.name), first.trim_start_matches('!')), holds: !first.starts_with('!') });
+                    into.guards.push(Guard {
+                        condition: format!("<{} {}>", written(&node.name), first.trim_start_matches('!')),
+                        holds: !first.starts_with('!'),
+                    });
                 }
                 self.nodes(file, children, into, depth);
                 into.guards = outer;
@@ -236,7 +239,9 @@ impl Loader<'_> {
             }
             "proxy" => Scope::Proxy { pattern: first, regex: false },
             "proxymatch" => Scope::Proxy { pattern: first, regex: true },
-            "directory" | "directorymatch" | "files" | "filesmatch" => Scope::Files(format!("<{} {first}>", written(&node.name))),
+            "directory" | "directorymatch" | "files" | "filesmatch" => {
+                Scope::Files(format!("<{} {first}>", written(&node.name)))
+            }
             "if" => Scope::If(first, false),
             "elseif" | "else" => {
                 let mut earlier = Vec::new();
@@ -253,9 +258,10 @@ impl Loader<'_> {
                 Scope::If(earlier.join(" && "), true)
             }
             "limit" => Scope::Limit(words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")),
-            "limitexcept" => {
-                Scope::Limit(format!("not {}", words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")))
-            }
+            "limitexcept" => Scope::Limit(format!(
+                "not {}",
+                words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+            )),
             // Groups of conditions on access, and whatever modules bring: their lines count as those of the scope.
             "requireall" | "requireany" => {
                 let from = into.directives.len();
@@ -308,7 +314,8 @@ impl Loader<'_> {
 
     /// `Use NAME arguments`.
     fn apply(&mut self, words: &[Word], place: Place, into: &mut Section, depth: usize) {
-        let Some((file, body)) = words.first().and_then(|name| self.macros.get(&name.text.to_ascii_lowercase())).cloned()
+        let Some((file, body)) =
+            words.first().and_then(|name| self.macros.get(&name.text.to_ascii_lowercase())).cloned()
         else {
             self.missing += 1;
             self.hole(place, "no such macro is here");
@@ -372,7 +379,8 @@ impl Loader<'_> {
                 self.defines.contains_key(name).then(|| !first.starts_with('!'))
             }
             "ifversion" => {
-                let version = |text: &str| -> Vec<u32> { text.split('.').map_while(|part| part.parse().ok()).collect() };
+                let version =
+                    |text: &str| -> Vec<u32> { text.split('.').map_while(|part| part.parse().ok()).collect() };
                 let wanted = version(words.get(1).map_or(first, |word| &word.text));
                 let ours = vec![2, 4, 66];
                 match first {

@@ -24,8 +24,9 @@ pub(super) fn logged(servers: &[&Server]) -> Vec<Logged> {
             None => (format, log.place),
         };
         // What is logged only where something holds: enough to give a token away, too little for anything else.
-        let conditional = log.words.iter().skip(2).any(|word| word.text.starts_with("expr=") || word.text.starts_with("env="))
-            && !log.words.iter().any(|word| word.text.starts_with("env=!"));
+        let conditional =
+            log.words.iter().skip(2).any(|word| word.text.starts_with("expr=") || word.text.starts_with("env="))
+                && !log.words.iter().any(|word| word.text.starts_with("env=!"));
         for what in credentials(text) {
             if conditional && matches!(what, Credential::Query | Credential::Certificate) {
                 continue;
@@ -44,7 +45,9 @@ pub(super) fn logged(servers: &[&Server]) -> Vec<Logged> {
                 directive.word(0).eq_ignore_ascii_case("on")
                     && all().any(|other| {
                         other.name == "loglevel"
-                            && other.words.iter().any(|word| matches!(word.text.as_str(), "dumpio:trace7" | "dumpio:trace8" | "trace7" | "trace8"))
+                            && other.words.iter().any(|word| {
+                                matches!(word.text.as_str(), "dumpio:trace7" | "dumpio:trace8" | "trace7" | "trace8")
+                            })
                     })
             }
             _ => false,

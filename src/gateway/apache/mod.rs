@@ -30,8 +30,17 @@ impl FrontEnd for Apache {
     fn recognises(&self, _: &str, text: &str) -> bool {
         /// One of these must stand in it; they are rare elsewhere.
         const WORDS: &[&str] = &[
-            "<VirtualHost", "<virtualhost", "RequestHeader", "ProxyPass", "SSLVerifyClient", "LoadModule", "<Location",
-            "CustomLog", "SSLEngine", "LogFormat", "RewriteRule",
+            "<VirtualHost",
+            "<virtualhost",
+            "RequestHeader",
+            "ProxyPass",
+            "SSLVerifyClient",
+            "LoadModule",
+            "<Location",
+            "CustomLog",
+            "SSLEngine",
+            "LogFormat",
+            "RewriteRule",
         ];
         let has = |word: &&str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
         WORDS.iter().any(has) && is_configuration(text)
@@ -84,7 +93,9 @@ impl FrontEnd for Apache {
                 "Pass the certificate on: `RequestHeader set {header} \"%{{SSL_CLIENT_CERT}}s\"` in the virtual host."
             ),
             (Rule::Spoofable, Cause::Appended | Cause::ClientWins) => {
-                format!("Write `RequestHeader set {header} …`: of all verbs only that one replaces what the client sent.")
+                format!(
+                    "Write `RequestHeader set {header} …`: of all verbs only that one replaces what the client sent."
+                )
             }
             (Rule::Spoofable, Cause::Conditional) => format!(
                 "Put `RequestHeader unset {header}` without a condition in front of this directive, or drop its condition."
@@ -110,15 +121,19 @@ impl FrontEnd for Apache {
             (Rule::Unverified, _) => "Write `SSLVerifyClient optional` or `require`, or tell the upstream: \
                  `RequestHeader set X-SSL-Client-Verify \"%{SSL_CLIENT_VERIFY}s\"`."
                 .to_owned(),
-            (Rule::DpopBroken, Cause::NotListed) => "Pass the header: `CGIPassAuth On` for Authorization; in answers to \
+            (Rule::DpopBroken, Cause::NotListed) => {
+                "Pass the header: `CGIPassAuth On` for Authorization; in answers to \
                  browsers list `DPoP` in `Access-Control-Allow-Headers`, `DPoP-Nonce` and `WWW-Authenticate` in \
                  `Access-Control-Expose-Headers`."
-                .to_owned(),
+                    .to_owned()
+            }
             (Rule::DpopBroken, Cause::Removed) => format!("Drop the directive that unsets {header}."),
-            (Rule::DpopBroken, _) => "Pass DPoP and Authorization as they come, and the target as the client signed it: \
+            (Rule::DpopBroken, _) => {
+                "Pass DPoP and Authorization as they come, and the target as the client signed it: \
                  `ProxyPreserveHost On`, the same path on both sides of `ProxyPass`, or \
                  `RequestHeader set X-Forwarded-Prefix /v1`."
-                .to_owned(),
+                    .to_owned()
+            }
             (Rule::Logged, _) => "Take the credential out of the log format, or do not write this log.".to_owned(),
         }
     }
@@ -126,21 +141,137 @@ impl FrontEnd for Apache {
 
 /// Directives that nothing else has; the beginnings of names, lower case.
 const NAMES: &[&str] = &[
-    "accept", "access", "action", "add", "alias", "allow", "auth", "balancermember", "browsermatch", "bufferedlogs", "cache",
-    "cgi", "charset", "cookie", "core", "custom", "dav", "default", "deflate", "define", "deny", "directory", "document",
-    "dumpio", "enable", "error", "expires", "extended", "fallback", "file", "force", "forensic", "global", "group", "h2", "header",
-    "hostname", "http", "identity", "include", "index", "keepalive", "ldap", "limit", "listen", "load", "log", "max", "md",
-    "merge", "mime", "min", "mod", "mutex", "name", "nss", "oidc", "options", "order", "passenger", "passenv", "pidfile",
-    "php", "protocols", "proxy", "rail", "redirect", "remoteip", "remove", "request", "require", "rewrite", "rlimit", "root", "satisfy",
-    "scoreboard", "script", "sec", "server", "set", "shib", "spare", "ssl", "start", "substitute", "suexec", "thread",
-    "timeout", "trace", "transfer", "types", "undefine", "unset", "use", "user", "vhost", "virtual", "wsgi", "xsend",
+    "accept",
+    "access",
+    "action",
+    "add",
+    "alias",
+    "allow",
+    "auth",
+    "balancermember",
+    "browsermatch",
+    "bufferedlogs",
+    "cache",
+    "cgi",
+    "charset",
+    "cookie",
+    "core",
+    "custom",
+    "dav",
+    "default",
+    "deflate",
+    "define",
+    "deny",
+    "directory",
+    "document",
+    "dumpio",
+    "enable",
+    "error",
+    "expires",
+    "extended",
+    "fallback",
+    "file",
+    "force",
+    "forensic",
+    "global",
+    "group",
+    "h2",
+    "header",
+    "hostname",
+    "http",
+    "identity",
+    "include",
+    "index",
+    "keepalive",
+    "ldap",
+    "limit",
+    "listen",
+    "load",
+    "log",
+    "max",
+    "md",
+    "merge",
+    "mime",
+    "min",
+    "mod",
+    "mutex",
+    "name",
+    "nss",
+    "oidc",
+    "options",
+    "order",
+    "passenger",
+    "passenv",
+    "pidfile",
+    "php",
+    "protocols",
+    "proxy",
+    "rail",
+    "redirect",
+    "remoteip",
+    "remove",
+    "request",
+    "require",
+    "rewrite",
+    "rlimit",
+    "root",
+    "satisfy",
+    "scoreboard",
+    "script",
+    "sec",
+    "server",
+    "set",
+    "shib",
+    "spare",
+    "ssl",
+    "start",
+    "substitute",
+    "suexec",
+    "thread",
+    "timeout",
+    "trace",
+    "transfer",
+    "types",
+    "undefine",
+    "unset",
+    "use",
+    "user",
+    "vhost",
+    "virtual",
+    "wsgi",
+    "xsend",
 ];
 
 /// Sections.
 const SECTIONS: &[&str] = &[
-    "virtualhost", "location", "locationmatch", "directory", "directorymatch", "files", "filesmatch", "proxy", "proxymatch",
-    "if", "elseif", "else", "ifmodule", "ifdefine", "ifversion", "iffile", "limit", "limitexcept", "requireall", "requireany",
-    "requirenone", "macro", "authnprovideralias", "authzprovideralias", "mdomain", "mdomainset", "perl", "comment",
+    "virtualhost",
+    "location",
+    "locationmatch",
+    "directory",
+    "directorymatch",
+    "files",
+    "filesmatch",
+    "proxy",
+    "proxymatch",
+    "if",
+    "elseif",
+    "else",
+    "ifmodule",
+    "ifdefine",
+    "ifversion",
+    "iffile",
+    "limit",
+    "limitexcept",
+    "requireall",
+    "requireany",
+    "requirenone",
+    "macro",
+    "authnprovideralias",
+    "authzprovideralias",
+    "mdomain",
+    "mdomainset",
+    "perl",
+    "comment",
 ];
 
 /// Whether this is configuration of httpd: all lines are directives or sections that it knows.
@@ -176,8 +307,17 @@ fn is_configuration(text: &str) -> bool {
             known += 1;
             telling += usize::from(matches!(
                 name.as_str(),
-                "proxypass" | "proxypassmatch" | "requestheader" | "sslverifyclient" | "sslengine" | "loadmodule" | "customlog"
-                    | "rewriterule" | "logformat" | "servername" | "listen"
+                "proxypass"
+                    | "proxypassmatch"
+                    | "requestheader"
+                    | "sslverifyclient"
+                    | "sslengine"
+                    | "loadmodule"
+                    | "customlog"
+                    | "rewriterule"
+                    | "logformat"
+                    | "servername"
+                    | "listen"
             ));
         } else {
             strange += 1;

@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 use super::expression::{self, Facts, sends};
 use super::load::{Directive, Scope, Section, Server};
 use super::value::{self, Datum, Part};
-use crate::gateway::hop::{
-    Arrival, Cause, Client, ClientAuth, Event, Form, Place, Request, Rewrite, Slot, Value,
-};
 use crate::gateway::hop;
+use crate::gateway::hop::{Arrival, Cause, Client, ClientAuth, Event, Form, Place, Request, Rewrite, Slot, Value};
 use crate::syntax::template::Guard;
 
 /// How what can't be known turns out.
@@ -239,7 +237,9 @@ impl<'a> Run<'a> {
                         false
                     }
                     Scope::Files(_) => self.scene.within == Some(section.place),
-                    Scope::Limit(methods) => self.guarded(&section.guards)? && self.assumed(&format!("<Limit {methods}>"))?,
+                    Scope::Limit(methods) => {
+                        self.guarded(&section.guards)? && self.assumed(&format!("<Limit {methods}>"))?
+                    }
                 };
                 if counts && self.guarded(&section.guards)? {
                     later.push(section);
@@ -313,7 +313,8 @@ impl<'a> Run<'a> {
         }
         let fixed: String =
             pattern.trim_start_matches('^').chars().take_while(|c| !r"\.+*?()|[]{}^$".contains(*c)).collect();
-        let apart = pattern.starts_with('^') && !pattern.contains('|') && !fixed.starts_with(path) && !path.starts_with(&fixed);
+        let apart =
+            pattern.starts_with('^') && !pattern.contains('|') && !fixed.starts_with(path) && !path.starts_with(&fixed);
         if apart { Ok(false) } else { self.assumed(key) }
     }
 
@@ -361,9 +362,13 @@ impl<'a> Run<'a> {
                     return Ok(true);
                 }
             }
-            let kind = self.acting(&section.directives, "authtype")?.last().map(|kind| kind.word(0).to_ascii_lowercase());
+            let kind =
+                self.acting(&section.directives, "authtype")?.last().map(|kind| kind.word(0).to_ascii_lowercase());
             if let Some(kind) = kind {
-                self.consumes = matches!(kind.as_str(), "basic" | "digest" | "openid-connect" | "oauth20" | "auth-openidc" | "oauth2");
+                self.consumes = matches!(
+                    kind.as_str(),
+                    "basic" | "digest" | "openid-connect" | "oauth20" | "auth-openidc" | "oauth2"
+                );
             }
             // Of old.
             let from_all = |directives: &[&Directive]| directives.iter().any(|d| d.word(1).eq_ignore_ascii_case("all"));
@@ -559,7 +564,10 @@ impl<'a> Run<'a> {
                 (true, _) => "FAILED:unable to verify the first certificate",
             }),
             "SSL_CLIENT_M_SERIAL" | "SSL_CLIENT_CERT_RFC4523_CEA" => of_certificate(Datum::Certificate(Form::Serial)),
-            name if ["SSL_CLIENT_S_DN", "SSL_CLIENT_I_DN", "SSL_CLIENT_SAN_"].iter().any(|start| name.starts_with(start)) => {
+            name if ["SSL_CLIENT_S_DN", "SSL_CLIENT_I_DN", "SSL_CLIENT_SAN_"]
+                .iter()
+                .any(|start| name.starts_with(start)) =>
+            {
                 of_certificate(Datum::Certificate(Form::Dn))
             }
             name if name.starts_with("SSL_CLIENT_") => of_certificate(Datum::Other),
@@ -590,11 +598,16 @@ impl<'a> Run<'a> {
                 (true, datum) => datum,
             };
         }
-        let set = self.scene.servers.iter().flat_map(|server| &server.body.directives).find(|directive| {
-            directive.name == "setenv" && directive.word(0) == name
-        });
+        let set = self
+            .scene
+            .servers
+            .iter()
+            .flat_map(|server| &server.body.directives)
+            .find(|directive| directive.name == "setenv" && directive.word(0) == name);
         match set {
-            Some(directive) if directive.words.get(1).is_none_or(|word| !word.open) => Datum::Text(directive.word(1).to_owned()),
+            Some(directive) if directive.words.get(1).is_none_or(|word| !word.open) => {
+                Datum::Text(directive.word(1).to_owned())
+            }
             _ => Datum::Other,
         }
     }
@@ -665,7 +678,9 @@ impl<'a> Run<'a> {
                         continue;
                     }
                     for flag in &flags {
-                        let Some(pair) = flag.strip_prefix("E=").or_else(|| flag.strip_prefix("env=")) else { continue };
+                        let Some(pair) = flag.strip_prefix("E=").or_else(|| flag.strip_prefix("env=")) else {
+                            continue;
+                        };
                         let (name, text) = pair.split_once(':').unwrap_or((pair, ""));
                         let datum = match value::expression_parts(text, 0).as_slice() {
                             [] => Datum::Text(String::new()),
@@ -701,7 +716,8 @@ impl<'a> Run<'a> {
         let pattern = rule.word(0);
         let key = format!("RewriteRule {pattern}");
         let fits = match pattern {
-            "^" | ".*" | "^.*" | "(.*)" | "^(.*)$" | "^.*$" | "^/(.*)$" | "^/?(.*)$" | "^/?(.*)" | "^/(.*)" | "^/" | "/" => true,
+            "^" | ".*" | "^.*" | "(.*)" | "^(.*)$" | "^.*$" | "^/(.*)$" | "^/?(.*)$" | "^/?(.*)" | "^/(.*)" | "^/"
+            | "/" => true,
             _ => match pattern.strip_prefix('!') {
                 Some(pattern) => !self.path_matches(pattern, &format!("RewriteRule {pattern}"))?,
                 None => self.path_matches(pattern, &key)?,
@@ -763,7 +779,9 @@ pub(super) fn carries(parts: &[Part]) -> Option<Form> {
     let of = |name: &str, form| match name.trim_start_matches("SSL:") {
         "SSL_CLIENT_CERT" => Datum::Certificate(form),
         "SSL_CLIENT_M_SERIAL" => Datum::Certificate(Form::Serial),
-        name if name.starts_with("SSL_CLIENT_S_DN") || name.starts_with("SSL_CLIENT_I_DN") => Datum::Certificate(Form::Dn),
+        name if name.starts_with("SSL_CLIENT_S_DN") || name.starts_with("SSL_CLIENT_I_DN") => {
+            Datum::Certificate(Form::Dn)
+        }
         _ => Datum::Other,
     };
     let value = value::header(parts, &mut |part| match part {

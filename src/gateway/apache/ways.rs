@@ -90,7 +90,10 @@ fn server(loaded: &Loaded, host: Option<&Server>, listens: &[(u16, bool)], hops:
     let tls = tls(&servers, own, &known, loaded);
     let (verify, asks_at) = verify(&servers);
     let addresses_local = !own.addresses.is_empty()
-        && own.addresses.iter().all(|address| loopback(address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host)));
+        && own
+            .addresses
+            .iter()
+            .all(|address| loopback(address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host)));
     let listens_local = !listens.is_empty()
         && known.iter().all(|port| listens.iter().any(|(other, local)| other == port && *local))
         && known.iter().all(|port| listens.iter().filter(|(other, _)| other == port).all(|(_, local)| *local));
@@ -111,7 +114,8 @@ fn server(loaded: &Loaded, host: Option<&Server>, listens: &[(u16, bool)], hops:
         auth: ClientAuth::Off,
         asks_at,
         // What asks where there is no TLS asks nobody.
-        in_vain: (asked && !tls && asks_at.is_some_and(|at| host.is_some_and(|host| has(host, at)))).then_some(Cause::Mode),
+        in_vain: (asked && !tls && asks_at.is_some_and(|at| host.is_some_and(|host| has(host, at))))
+            .then_some(Cause::Mode),
         inner: addresses_local || listens_local,
     };
     let partial = loaded.main.partial || own.partial;
@@ -138,9 +142,8 @@ fn server(loaded: &Loaded, host: Option<&Server>, listens: &[(u16, bool)], hops:
 }
 
 fn has_authority(servers: &[&Server]) -> bool {
-    let of = |section: &Section| {
-        section.directives.iter().any(|directive| directive.name.starts_with("sslcacertificate"))
-    };
+    let of =
+        |section: &Section| section.directives.iter().any(|directive| directive.name.starts_with("sslcacertificate"));
     servers.iter().any(|server| of(&server.body) || server.body.sections.iter().any(of))
 }
 
@@ -216,7 +219,11 @@ fn mappings(servers: &[&Server]) -> Vec<Mapping> {
                 target: (target != "!").then(|| target.to_owned()),
                 place: directive.place,
                 within: None,
-                label: format!("{} {}", if directive.name == "proxypass" { "ProxyPass" } else { "ProxyPassMatch" }, directive.word(0)),
+                label: format!(
+                    "{} {}",
+                    if directive.name == "proxypass" { "ProxyPass" } else { "ProxyPassMatch" },
+                    directive.word(0)
+                ),
             });
         }
         for directive in server.body.directives.iter().filter(|directive| directive.name == "rewriterule") {
@@ -310,7 +317,8 @@ fn below(prefix: &str, path: &str) -> bool {
 
 /// The part of a path that all that match a pattern begin with.
 fn sample(pattern: &str) -> String {
-    let fixed: String = pattern.trim_start_matches('^').chars().take_while(|c| !r"\.+*?()|[]{}^$".contains(*c)).collect();
+    let fixed: String =
+        pattern.trim_start_matches('^').chars().take_while(|c| !r"\.+*?()|[]{}^$".contains(*c)).collect();
     if fixed.starts_with('/') { fixed } else { "/".to_owned() }
 }
 
@@ -399,10 +407,12 @@ fn hop(
     let asks_at = first.asks_at.or(listener.asks_at);
     let lost = runs[0].as_ref().or(runs[2].as_ref()).and_then(|run| run.lost.clone());
     let mut rewrites = first.rewrites.clone();
-    let preserved = setting_in(servers, mapping, "proxypreservehost").is_some_and(|d| d.word(0).eq_ignore_ascii_case("on"));
+    let preserved =
+        setting_in(servers, mapping, "proxypreservehost").is_some_and(|d| d.word(0).eq_ignore_ascii_case("on"));
     let untold = setting_in(servers, mapping, "proxyaddheaders").is_some_and(|d| d.word(0).eq_ignore_ascii_case("off"));
     let cgi = setting_in(servers, mapping, "cgipassauth").map(|d| d.word(0).eq_ignore_ascii_case("on"));
-    let passed_in_part = servers.iter().any(|server| server.body.sections.iter().any(|section| says(section, "cgipassauth")));
+    let passed_in_part =
+        servers.iter().any(|server| server.body.sections.iter().any(|section| says(section, "cgipassauth")));
     let names_authorization = servers.iter().flat_map(|server| &server.body.directives).any(|directive| {
         matches!(directive.name.as_str(), "setenvif" | "rewriterule")
             && directive.words.iter().any(|word| word.text.contains("HTTP_AUTHORIZATION"))
@@ -500,9 +510,9 @@ fn mapped(mapping: &Mapping) -> Option<String> {
 
 /// A setting where the mapping stands, or of the server around it.
 fn setting_in<'a>(servers: &[&'a Server], mapping: &Mapping, name: &str) -> Option<&'a Directive> {
-    let section = mapping.within.and_then(|at| {
-        servers.iter().flat_map(|server| &server.body.sections).find(|section| section.place == at)
-    });
+    let section = mapping
+        .within
+        .and_then(|at| servers.iter().flat_map(|server| &server.body.sections).find(|section| section.place == at));
     let inner = section.and_then(|section| section.directives.iter().rev().find(|directive| directive.name == name));
     inner.or_else(|| setting(servers, name))
 }

@@ -134,7 +134,10 @@ fn matcher(fetch: &str) -> (String, Option<&'static str>) {
     let (name, rest) = fetch.split_at(fetch.find(['(', ',']).unwrap_or(fetch.len()));
     for method in METHODS {
         if let Some(stem) = name.strip_suffix(method).and_then(|stem| stem.strip_suffix('_'))
-            && matches!(stem, "hdr" | "path" | "url" | "base" | "cook" | "ssl_fc_sni" | "url_param" | "req.hdr" | "req.fhdr")
+            && matches!(
+                stem,
+                "hdr" | "path" | "url" | "base" | "cook" | "ssl_fc_sni" | "url_param" | "req.hdr" | "req.fhdr"
+            )
         {
             return (format!("{stem}{rest}"), Some(method));
         }
@@ -338,7 +341,10 @@ mod tests {
         assert_eq!(holds("if { ssl_c_used } || two", &mut judge), Ok(true));
         assert_eq!(holds("unless { path_beg /a }", &mut judge), Err("not (path_beg /a)".to_owned()));
         assert_eq!(holds("if !{ req.hdr(X) -m found }", &mut judge), Err("not (the client sends x)".to_owned()));
-        assert_eq!(holds("unless { path /a } { src 1.2.3.4 }", &mut judge), Err("not (path /a) or not (src 1.2.3.4)".to_owned()));
+        assert_eq!(
+            holds("unless { path /a } { src 1.2.3.4 }", &mut judge),
+            Err("not (path /a) or not (src 1.2.3.4)".to_owned())
+        );
     }
 
     #[test]

@@ -54,7 +54,9 @@ fn captured(sample: &Sample, length: u32) -> Option<Credential> {
 /// What a variable is set from, and where.
 fn variable<'a>(name: &str, proxies: &'a [Proxy]) -> Vec<(&'a Sample, Place)> {
     let mut found = Vec::new();
-    for rule in proxies.iter().flat_map(|proxy| &proxy.levels).flat_map(|level| level.content.iter().chain(&level.requests)) {
+    for rule in
+        proxies.iter().flat_map(|proxy| &proxy.levels).flat_map(|level| level.content.iter().chain(&level.requests))
+    {
         if let Action::Variable { name: other, parts: Some(parts) } = &rule.action
             && other == name
         {

@@ -132,17 +132,101 @@ impl FrontEnd for Haproxy {
 
 /// First words of lines within proxies.
 const WORDS: &[&str] = &[
-    "acl", "backlog", "balance", "bind", "bind-process", "block", "capture", "clitimeout", "compression", "contimeout",
-    "cookie", "declare", "default-server", "default_backend", "description", "disabled", "dispatch", "email-alert",
-    "enabled", "errorfile", "errorfiles", "errorloc", "errorloc302", "errorloc303", "filter", "force-persist", "fullconn",
-    "grace", "guid", "hash-type", "http-after-response", "http-check", "http-error", "http-request", "http-response",
-    "http-reuse", "http-send-name-header", "id", "ignore-persist", "load-server-state-from-file", "log", "log-format",
-    "log-format-sd", "log-tag", "max-keep-alive-queue", "maxconn", "mode", "monitor", "monitor-net", "monitor-uri", "no",
-    "option", "persist", "rate-limit", "redirect", "redispatch", "reqadd", "reqallow", "reqdel", "reqdeny", "reqiallow",
-    "reqidel", "reqideny", "reqirep", "reqrep", "retries", "retry-on", "rspadd", "rspdel", "rspidel", "rspirep", "rsprep",
-    "server", "server-state-file-name", "server-template", "source", "srvtimeout", "stats", "stick", "stick-table", "tcp-check",
-    "tcp-request", "tcp-response", "timeout", "transparent", "unique-id-format", "unique-id-header", "use-fcgi-app",
-    "use-server", "use_backend", "error-log-format", "option", "external-check", "tcp-request", "http-error",
+    "acl",
+    "backlog",
+    "balance",
+    "bind",
+    "bind-process",
+    "block",
+    "capture",
+    "clitimeout",
+    "compression",
+    "contimeout",
+    "cookie",
+    "declare",
+    "default-server",
+    "default_backend",
+    "description",
+    "disabled",
+    "dispatch",
+    "email-alert",
+    "enabled",
+    "errorfile",
+    "errorfiles",
+    "errorloc",
+    "errorloc302",
+    "errorloc303",
+    "filter",
+    "force-persist",
+    "fullconn",
+    "grace",
+    "guid",
+    "hash-type",
+    "http-after-response",
+    "http-check",
+    "http-error",
+    "http-request",
+    "http-response",
+    "http-reuse",
+    "http-send-name-header",
+    "id",
+    "ignore-persist",
+    "load-server-state-from-file",
+    "log",
+    "log-format",
+    "log-format-sd",
+    "log-tag",
+    "max-keep-alive-queue",
+    "maxconn",
+    "mode",
+    "monitor",
+    "monitor-net",
+    "monitor-uri",
+    "no",
+    "option",
+    "persist",
+    "rate-limit",
+    "redirect",
+    "redispatch",
+    "reqadd",
+    "reqallow",
+    "reqdel",
+    "reqdeny",
+    "reqiallow",
+    "reqidel",
+    "reqideny",
+    "reqirep",
+    "reqrep",
+    "retries",
+    "retry-on",
+    "rspadd",
+    "rspdel",
+    "rspidel",
+    "rspirep",
+    "rsprep",
+    "server",
+    "server-state-file-name",
+    "server-template",
+    "source",
+    "srvtimeout",
+    "stats",
+    "stick",
+    "stick-table",
+    "tcp-check",
+    "tcp-request",
+    "tcp-response",
+    "timeout",
+    "transparent",
+    "unique-id-format",
+    "unique-id-header",
+    "use-fcgi-app",
+    "use-server",
+    "use_backend",
+    "error-log-format",
+    "option",
+    "external-check",
+    "tcp-request",
+    "http-error",
 ];
 
 /// Whether this is a configuration: sections that are named and hold nothing but what can stand there.
@@ -173,7 +257,14 @@ fn is_configuration(text: &str) -> bool {
                 known += 1;
                 telling += usize::from(matches!(
                     first,
-                    "bind" | "server" | "default_backend" | "use_backend" | "http-request" | "tcp-request" | "balance" | "mode"
+                    "bind"
+                        | "server"
+                        | "default_backend"
+                        | "use_backend"
+                        | "http-request"
+                        | "tcp-request"
+                        | "balance"
+                        | "mode"
                 ));
             }
         }
@@ -250,11 +341,12 @@ fn configuration(files: &Files, documents: &[(u32, &Document)]) -> Configuration
         }
     }
     let proxies = config::proxies(files, documents);
-    let scripted = documents.iter().any(|(_, document)| {
-        document.sections.iter().flat_map(|section| &section.lines).any(|line| {
-            line.word(0).starts_with("lua-load") || (line.word(0) == "filter" && line.word(1) == "spoe")
-        })
-    });
+    let scripted =
+        documents.iter().any(|(_, document)| {
+            document.sections.iter().flat_map(|section| &section.lines).any(|line| {
+                line.word(0).starts_with("lua-load") || (line.word(0) == "filter" && line.word(1) == "spoe")
+            })
+        });
     let ways = ways::all(&proxies, scripted);
     let guarded = documents.iter().any(|(_, document)| {
         document.sections.iter().flat_map(|section| &section.lines).any(|line| !line.guards.is_empty())

@@ -150,9 +150,8 @@ impl<'a> Run<'a> {
 
     /// The backend of that name. Where a format makes the name up, every backend whose name fits is one way.
     fn backend(&self, name: &str) -> Result<Option<usize>, Demand> {
-        let here = |name: &str| {
-            self.scene.proxies.iter().position(|proxy| proxy.kind != "frontend" && proxy.name == name)
-        };
+        let here =
+            |name: &str| self.scene.proxies.iter().position(|proxy| proxy.kind != "frontend" && proxy.name == name);
         let parts = sample::format(name);
         if parts.iter().all(|part| matches!(part, Part::Text(_))) {
             return Ok(here(name));
@@ -296,7 +295,10 @@ impl<'a> Run<'a> {
                 // What stands in one certificate says nothing of another.
                 let key = match datum {
                     Datum::Certificate(_) | Datum::Der | Datum::Hash(_) | Datum::Verification(_) => {
-                        format!("{key} ({} certificate)", if self.client == Client::Verified { "valid" } else { "foreign" })
+                        format!(
+                            "{key} ({} certificate)",
+                            if self.client == Client::Verified { "valid" } else { "foreign" }
+                        )
                     }
                     _ => key,
                 };
@@ -374,7 +376,9 @@ impl<'a> Run<'a> {
     fn set(&mut self, name: &str, parts: &[Part], add: bool, place: Place) {
         let value = match sample::header(parts, &mut |sample| self.datum(sample)) {
             // The environment fills it in.
-            Value::Constant(text) if text.contains("${") && !text.to_ascii_lowercase().starts_with("basic ") => Value::Other,
+            Value::Constant(text) if text.contains("${") && !text.to_ascii_lowercase().starts_with("basic ") => {
+                Value::Other
+            }
             value => value,
         };
         let mut slot = self.now(name);
@@ -471,9 +475,8 @@ fn sends(name: &str) -> String {
 
 /// The form in which a format carries the certificate of a client that has one.
 pub(super) fn carries(parts: &[Part]) -> Option<Form> {
-    let value = sample::header(parts, &mut |sample| {
-        sample.taken().unwrap_or(Datum::Other).converted(&sample.converters)
-    });
+    let value =
+        sample::header(parts, &mut |sample| sample.taken().unwrap_or(Datum::Other).converted(&sample.converters));
     match value {
         Value::Certificate(form) => Some(form),
         _ => None,

@@ -28,7 +28,15 @@ impl Sample {
     pub(super) fn header(&self) -> Option<String> {
         let reads = matches!(
             self.fetch.as_str(),
-            "hdr" | "req.hdr" | "req.fhdr" | "req.hdr_val" | "hdr_val" | "fhdr" | "hdr_cnt" | "req.hdr_cnt" | "req.fhdr_cnt"
+            "hdr"
+                | "req.hdr"
+                | "req.fhdr"
+                | "req.hdr_val"
+                | "hdr_val"
+                | "fhdr"
+                | "hdr_cnt"
+                | "req.hdr_cnt"
+                | "req.fhdr_cnt"
         );
         (reads && !self.argument().is_empty()).then(|| self.argument().to_ascii_lowercase())
     }
@@ -278,14 +286,92 @@ pub(super) fn plain(sample: &Sample) -> Datum {
         _ => {}
     }
     const KNOWN: &[&str] = &[
-        "src", "dst", "path", "url", "base", "method", "query", "req.cook", "cook", "res.", "ssl_fc", "ssl_f_", "ssl_bc",
-        "fe_", "be_", "srv_", "sc_", "sc0_", "sc1_", "sc2_", "date", "rand", "uuid", "hostname", "env", "nbsrv", "table_",
-        "http_auth", "fc_", "bc_", "unique-id", "unique_id", "http_first_req", "http_version", "pathq", "baseq", "base32",
-        "req.ver", "req_ver", "req.proto_http", "req.ssl", "req_ssl", "req.len", "req.body", "meth", "wait_end", "txn.",
-        "queue", "avg_queue", "connslots", "act_conns", "status", "payload", "proc", "nbproc", "thread", "ipv4", "bin",
-        "scook", "set-cookie", "rdp_cookie", "req.rdp_cookie", "so_", "quic_", "last_rule", "accept_date", "request_date",
-        "bytes_", "capture.req.method", "capture.req.uri", "capture.req.ver", "capture.res", "stopping", "pid", "int",
-        "url_param", "urlp", "urlp_val", "url_ip", "url_port", "req.timer", "fs.", "bs.", "lat_", "cpu_", "distcc_",
+        "src",
+        "dst",
+        "path",
+        "url",
+        "base",
+        "method",
+        "query",
+        "req.cook",
+        "cook",
+        "res.",
+        "ssl_fc",
+        "ssl_f_",
+        "ssl_bc",
+        "fe_",
+        "be_",
+        "srv_",
+        "sc_",
+        "sc0_",
+        "sc1_",
+        "sc2_",
+        "date",
+        "rand",
+        "uuid",
+        "hostname",
+        "env",
+        "nbsrv",
+        "table_",
+        "http_auth",
+        "fc_",
+        "bc_",
+        "unique-id",
+        "unique_id",
+        "http_first_req",
+        "http_version",
+        "pathq",
+        "baseq",
+        "base32",
+        "req.ver",
+        "req_ver",
+        "req.proto_http",
+        "req.ssl",
+        "req_ssl",
+        "req.len",
+        "req.body",
+        "meth",
+        "wait_end",
+        "txn.",
+        "queue",
+        "avg_queue",
+        "connslots",
+        "act_conns",
+        "status",
+        "payload",
+        "proc",
+        "nbproc",
+        "thread",
+        "ipv4",
+        "bin",
+        "scook",
+        "set-cookie",
+        "rdp_cookie",
+        "req.rdp_cookie",
+        "so_",
+        "quic_",
+        "last_rule",
+        "accept_date",
+        "request_date",
+        "bytes_",
+        "capture.req.method",
+        "capture.req.uri",
+        "capture.req.ver",
+        "capture.res",
+        "stopping",
+        "pid",
+        "int",
+        "url_param",
+        "urlp",
+        "urlp_val",
+        "url_ip",
+        "url_port",
+        "req.timer",
+        "fs.",
+        "bs.",
+        "lat_",
+        "cpu_",
+        "distcc_",
     ];
     if KNOWN.iter().any(|known| sample.fetch.starts_with(known)) { Datum::Other } else { Datum::Unknown }
 }

@@ -9,8 +9,8 @@ use super::logs;
 use super::run::{Assignment, Demand, End, Run, Scene, carries};
 use crate::gateway::Hole;
 use crate::gateway::hop::{
-    Arrival, Carrier, Cause, Client, Event, Hop, Listener, Part, PathMatch, Place, Protocol, Request, Rewrite,
-    Route, Upstream, Value,
+    Arrival, Carrier, Cause, Client, Event, Hop, Listener, Part, PathMatch, Place, Protocol, Request, Rewrite, Route,
+    Upstream, Value,
 };
 
 /// So many ways to one backend are told apart.
@@ -387,7 +387,9 @@ fn bypass(frontend: &Proxy, backend: &Proxy, bind: &Bind, arrivals: &[Arrival; 3
                 let (Action::Refuse, Some(condition)) = (&rule.action, &rule.condition) else { continue };
                 let fetches: Vec<&str> =
                     condition.criteria(&level.acls).map(|criterion| criterion.sample.fetch.as_str()).collect();
-                if fetches.iter().any(|fetch| fetch.starts_with("ssl_c_") && *fetch != "ssl_c_verify" && *fetch != "ssl_c_err")
+                if fetches
+                    .iter()
+                    .any(|fetch| fetch.starts_with("ssl_c_") && *fetch != "ssl_c_verify" && *fetch != "ssl_c_err")
                     || fetches.contains(&"ssl_fc_has_crt")
                 {
                     return None;
@@ -409,9 +411,11 @@ fn inner(scene: Scene<'_>, backend: &Proxy) -> bool {
             level.all().any(|rule| {
                 matches!(rule.action, Action::Refuse)
                     && rule.guards.is_empty()
-                    && rule.condition.as_ref().and_then(|condition| condition.denies_all_but(&level.acls)).is_some_and(
-                        |criteria| criteria.iter().all(|criterion| criterion.sample.fetch == "src"),
-                    )
+                    && rule
+                        .condition
+                        .as_ref()
+                        .and_then(|condition| condition.denies_all_but(&level.acls))
+                        .is_some_and(|criteria| criteria.iter().all(|criterion| criterion.sample.fetch == "src"))
             })
         })
     });
@@ -420,9 +424,11 @@ fn inner(scene: Scene<'_>, backend: &Proxy) -> bool {
     }
     // A frontend of this configuration may send the bytes of anybody here.
     let passed = scene.proxies.iter().filter(|proxy| proxy.mode == Mode::Tcp).any(|proxy| {
-        proxy.servers.iter().filter_map(|server| server.address.as_ref()).any(|address| {
-            scene.frontend.binds.iter().flat_map(|bind| &bind.addresses).any(|own| own == address)
-        })
+        proxy
+            .servers
+            .iter()
+            .filter_map(|server| server.address.as_ref())
+            .any(|address| scene.frontend.binds.iter().flat_map(|bind| &bind.addresses).any(|own| own == address))
     });
     scene.bind.local && !passed && !scene.bind.addresses.is_empty()
 }

@@ -38,7 +38,9 @@ fn of_format(run: &mut Run<'_, '_>, format: &Node, active: Place, logs: &mut Vec
             let Part::Variable(name) = part else { continue };
             for piece in run.value(&format!("${{{name}}}")) {
                 let what = match piece {
-                    Piece::Header(header) | Piece::Cut(header) if header == "authorization" => Credential::Authorization,
+                    Piece::Header(header) | Piece::Cut(header) if header == "authorization" => {
+                        Credential::Authorization
+                    }
                     Piece::Header(header) if header == "dpop" => Credential::Dpop,
                     Piece::Certificate(Form::PemEscaped | Form::PemLines) => Credential::Certificate,
                     Piece::Query => Credential::Query,

@@ -35,7 +35,8 @@ fn through(site: &Site<'_>, server: &Server<'_>, entrance: &Entrance, hops: &mut
             entries.push(Some(number));
         }
     }
-    let everything = server.locations.iter().any(|l| matches!(l.select, Select::Prefix | Select::Final) && l.pattern == "/");
+    let everything =
+        server.locations.iter().any(|l| matches!(l.select, Select::Prefix | Select::Final) && l.pattern == "/");
     if !everything {
         entries.push(None);
     }
@@ -264,9 +265,8 @@ impl<'t> Way<'_, 't> {
     fn alias(&self) -> Option<Event> {
         let default = self.site.servers.get(self.entrance.default).filter(|_| !self.entrance.listener.tls);
         [Some(self.server), default].into_iter().flatten().find_map(|server| {
-            let says = |name, word| {
-                in_force(&server.chain, &[name]).nodes.into_iter().find(|node| node.argument(0) == word)
-            };
+            let says =
+                |name, word| in_force(&server.chain, &[name]).nodes.into_iter().find(|node| node.argument(0) == word);
             let node = says("underscores_in_headers", "on").or_else(|| says("ignore_invalid_headers", "off"))?;
             Some(Event::new(node.place, Cause::Alias))
         })

@@ -362,7 +362,8 @@ pub(super) fn is_carrier(header: &str) -> bool {
     let says = |word: &str| header.split(['-', '_']).any(|part| part == word);
     let certificate = says("cert") || says("certificate") || header.contains("clientcert");
     let of_client = ["client", "ssl", "tls", "mtls", "forwarded", "peer"].into_iter().any(says);
-    let of_certificate = ["dn", "verify", "verified", "fingerprint", "subject", "serial", "thumbprint"].into_iter().any(says);
+    let of_certificate =
+        ["dn", "verify", "verified", "fingerprint", "subject", "serial", "thumbprint"].into_iter().any(says);
     header.contains("clientcert") || (certificate || of_certificate) && of_client
 }
 
@@ -372,7 +373,9 @@ mod tests {
 
     #[test]
     fn carriers_are_known_by_their_names() {
-        for name in ["client-cert", "x-ssl-cert", "x-amzn-mtls-clientcert", "x-forwarded-client-cert", "x-ssl-client-s-dn"] {
+        for name in
+            ["client-cert", "x-ssl-cert", "x-amzn-mtls-clientcert", "x-forwarded-client-cert", "x-ssl-client-s-dn"]
+        {
             assert!(is_carrier(name), "{name}");
         }
         for name in ["x-client-ip", "x-forwarded-for", "x-request-id", "x-certainty", "x-subject", "ssl-offloaded"] {

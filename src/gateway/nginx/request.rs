@@ -5,7 +5,9 @@ use super::run::{Passed, Run};
 use super::site::{Level, in_force, own};
 use super::tree::Node;
 use super::value::{self, Part, Piece};
-use crate::gateway::hop::{Carrier, Cause, Event, Form, Others, Part as Target, Place, Protocol, Request, Rewrite, Value};
+use crate::gateway::hop::{
+    Carrier, Cause, Event, Form, Others, Part as Target, Place, Protocol, Request, Rewrite, Value,
+};
 
 /// A kind of upstream: how it is spoken to, and with which directives.
 pub(super) struct Family {
@@ -19,7 +21,10 @@ pub(super) struct Family {
 const FAMILIES: &[(&str, Family)] = &[
     ("proxy_pass", Family { protocol: Protocol::Http, set: "proxy_set_header", passes: "proxy_pass_request_headers" }),
     ("grpc_pass", Family { protocol: Protocol::Grpc, set: "grpc_set_header", passes: "" }),
-    ("fastcgi_pass", Family { protocol: Protocol::Gateway, set: "fastcgi_param", passes: "fastcgi_pass_request_headers" }),
+    (
+        "fastcgi_pass",
+        Family { protocol: Protocol::Gateway, set: "fastcgi_param", passes: "fastcgi_pass_request_headers" },
+    ),
     ("uwsgi_pass", Family { protocol: Protocol::Gateway, set: "uwsgi_param", passes: "uwsgi_pass_request_headers" }),
     ("scgi_pass", Family { protocol: Protocol::Gateway, set: "scgi_param", passes: "scgi_pass_request_headers" }),
 ];
@@ -229,9 +234,7 @@ fn path_rewrite(passed: &Passed<'_>, prefix: Option<&str>) -> Option<(Place, boo
         };
     }
     match (uri, prefix) {
-        (Some(uri), Some(prefix)) if uri != prefix && passed.rewritten.is_none() => {
-            Some((passed.pass.place, true))
-        }
+        (Some(uri), Some(prefix)) if uri != prefix && passed.rewritten.is_none() => Some((passed.pass.place, true)),
         (Some(uri), None) if uri != "/" && passed.rewritten.is_none() => Some((passed.pass.place, false)),
         _ => passed.rewritten.map(|place| (place, true)),
     }

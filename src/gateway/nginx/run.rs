@@ -335,7 +335,8 @@ impl<'a, 't> Run<'a, 't> {
 
     fn rewrite_once(&mut self, node: &Node, chain: &Chain<'t>, stay: &mut bool) -> Step<'t> {
         let (pattern, replacement, flag) = (node.argument(0), node.argument(1), node.argument(2));
-        let always = matches!(pattern, "^" | ".*" | "^.*$" | "^(.*)$" | "^/(.*)$" | "^/" | "(.*)" | "^/.*" | "^/.*$" | "^(.*)");
+        let always =
+            matches!(pattern, "^" | ".*" | "^.*$" | "^(.*)$" | "^/(.*)$" | "^/" | "(.*)" | "^/.*" | "^/.*$" | "^(.*)");
         let fits = match &self.target {
             _ if always => true,
             Target::Is(path) => {
@@ -446,13 +447,8 @@ impl<'a, 't> Run<'a, 't> {
         let handlers = &["proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass"];
         for level in chain.iter().rev() {
             if let Some(pass) = own(level.nodes, handlers).last() {
-                let passed = Passed {
-                    chain: chain.clone(),
-                    pass,
-                    location,
-                    bypass: self.bypass,
-                    rewritten: self.rewritten,
-                };
+                let passed =
+                    Passed { chain: chain.clone(), pass, location, bypass: self.bypass, rewritten: self.rewritten };
                 return End::Pass(Box::new(passed));
             }
             if level.kind != Kind::Within {
@@ -642,8 +638,11 @@ impl<'a, 't> Run<'a, 't> {
         // The certificate is there: the entries for an empty value are out.
         let there = value::never_empty(&source);
         let mut outcomes: Vec<(String, Pieces)> = Vec::new();
-        let mut texts: Vec<(String, &str)> =
-            entries.iter().filter(|(key, _)| !(there && key.is_empty())).map(|(key, v)| ((*key).to_owned(), *v)).collect();
+        let mut texts: Vec<(String, &str)> = entries
+            .iter()
+            .filter(|(key, _)| !(there && key.is_empty()))
+            .map(|(key, v)| ((*key).to_owned(), *v))
+            .collect();
         texts.push(("something else".to_owned(), default));
         for (key, text) in texts {
             // A part of a header that a pattern cuts out is neither all of it nor anything known.

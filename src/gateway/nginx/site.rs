@@ -142,8 +142,7 @@ pub(super) fn read<'t>(nodes: &'t [Node], strict: bool) -> Site<'t> {
         .map(|block| server(vec![http, Level::new(Kind::Server, block)]))
         .collect();
     entrances(&mut servers, strict);
-    let mut site =
-        Site { servers, maps: BTreeMap::new(), formats: BTreeMap::new(), upstreams: BTreeMap::new() };
+    let mut site = Site { servers, maps: BTreeMap::new(), formats: BTreeMap::new(), upstreams: BTreeMap::new() };
     for node in nodes {
         match node.name.as_str() {
             "map" => {

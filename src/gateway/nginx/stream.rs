@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::site::{self, Kind, Level, in_force, own};
 use super::tree::Node;
-use crate::gateway::hop::{
-    Arrival, Client, ClientAuth, Hop, Listener, PathMatch, Protocol, Request, Route, Upstream,
-};
+use crate::gateway::hop::{Arrival, Client, ClientAuth, Hop, Listener, PathMatch, Protocol, Request, Route, Upstream};
 
 /// The ways through the servers of a `stream`.
 pub(super) fn hops(nodes: &[Node], hops: &mut Vec<Hop>) {
@@ -17,8 +15,7 @@ pub(super) fn hops(nodes: &[Node], hops: &mut Vec<Hop>) {
             (node.argument(0), servers.collect())
         })
         .collect();
-    let maps: BTreeMap<&str, &Node> =
-        own(nodes, &["map"]).into_iter().map(|node| (node.argument(1), node)).collect();
+    let maps: BTreeMap<&str, &Node> = own(nodes, &["map"]).into_iter().map(|node| (node.argument(1), node)).collect();
     for server in own(nodes, &["server"]) {
         let chain = vec![Level::new(Kind::Http, nodes), Level::new(Kind::Server, server.inner())];
         let Some(pass) = own(server.inner(), &["proxy_pass"]).first().copied() else { continue };
@@ -33,12 +30,8 @@ pub(super) fn hops(nodes: &[Node], hops: &mut Vec<Hop>) {
             if let Some(servers) = upstreams.get(target.as_str()) {
                 names.extend(servers.clone());
             }
-            let upstream = |protocol| Upstream {
-                label: target.clone(),
-                names: names.clone(),
-                protocol,
-                place: pass.place,
-            };
+            let upstream =
+                |protocol| Upstream { label: target.clone(), names: names.clone(), protocol, place: pass.place };
             for listen in own(server.inner(), &["listen"]) {
                 hops.push(hop(&chain, listen, &upstream));
             }
@@ -82,7 +75,9 @@ fn hop(chain: &[Level<'_>], listen: &Node, upstream: &dyn Fn(Protocol) -> Upstre
             asks_at: asks_at.filter(|_| tls),
             in_vain: None,
             inner: all(rules.last(), "deny")
-                || text.starts_with("127.") || text.starts_with("localhost") || text.starts_with("unix:"),
+                || text.starts_with("127.")
+                || text.starts_with("localhost")
+                || text.starts_with("unix:"),
         },
         route: Route { label: "stream".to_owned(), path: PathMatch::Any, when: Vec::new() },
         upstream: upstream(protocol),

@@ -270,13 +270,7 @@ fn node(file: u32, directive: &Directive, block: Option<Vec<Node>>) -> Node {
         .iter()
         .map(|word| Argument { text: word.text.clone(), place: place(file, word.bytes) })
         .collect();
-    Node {
-        name: directive.name.text.clone(),
-        arguments,
-        block,
-        place: place(file, directive.head()),
-        included: None,
-    }
+    Node { name: directive.name.text.clone(), arguments, block, place: place(file, directive.head()), included: None }
 }
 
 /// A directive of a stock file, which stands where that is included.

@@ -44,7 +44,8 @@ pub(super) fn parts(text: &str) -> Vec<(usize, Part<'_>)> {
         }
         let braces = bytes.get(at + 1) == Some(&b'{');
         let start = at + 1 + usize::from(braces);
-        let name = bytes[start.min(bytes.len())..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+        let name =
+            bytes[start.min(bytes.len())..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
         let end = start + name + usize::from(braces && bytes.get(start + name) == Some(&b'}'));
         if name == 0 {
             at += 1;

@@ -50,7 +50,9 @@ pub(super) fn fix(rule: Rule, cause: Cause, header: Option<&str>) -> String {
     let carry = format!("`proxy_set_header {header} $ssl_client_escaped_cert;`");
     match (rule, cause) {
         (Rule::Stripped, Cause::Wiped) => {
-            format!("Repeat {carry} at this level, or include one snippet with all headers at every level that sets any.")
+            format!(
+                "Repeat {carry} at this level, or include one snippet with all headers at every level that sets any."
+            )
         }
         (Rule::Stripped, Cause::WrongProtocol) => format!(
             "Use the directive of this kind of upstream: `grpc_set_header {header} $ssl_client_escaped_cert;`, or \
@@ -77,7 +79,8 @@ pub(super) fn fix(rule: Rule, cause: Cause, header: Option<&str>) -> String {
             "Answer in the location for codes 495 and 496 with `return 401;`, and proxy nothing from there.".to_owned()
         }
         (Rule::Unverified, _) => {
-            "Pass on `$ssl_client_verify` too, or refuse: `if ($ssl_client_verify != SUCCESS) { return 403; }`.".to_owned()
+            "Pass on `$ssl_client_verify` too, or refuse: `if ($ssl_client_verify != SUCCESS) { return 403; }`."
+                .to_owned()
         }
         (Rule::DpopBroken, Cause::NotListed) => {
             "`add_header Access-Control-Allow-Headers \"Authorization, DPoP\" always;` and `add_header \
@@ -89,7 +92,9 @@ pub(super) fn fix(rule: Rule, cause: Cause, header: Option<&str>) -> String {
              $http_authorization;`."
                 .to_owned()
         }
-        (Rule::DpopBroken, Cause::Set | Cause::Removed | Cause::Copied) if header.eq_ignore_ascii_case("dpop") || header.eq_ignore_ascii_case("authorization") => {
+        (Rule::DpopBroken, Cause::Set | Cause::Removed | Cause::Copied)
+            if header.eq_ignore_ascii_case("dpop") || header.eq_ignore_ascii_case("authorization") =>
+        {
             format!("Remove the `proxy_set_header {header} …` here: the client's own header passes by default.")
         }
         (Rule::DpopBroken, _) => {
@@ -98,7 +103,8 @@ pub(super) fn fix(rule: Rule, cause: Cause, header: Option<&str>) -> String {
                 .to_owned()
         }
         (Rule::Logged, _) => {
-            "Take the variable out of `log_format`; log `$uri` in place of `$request` where queries hold tokens.".to_owned()
+            "Take the variable out of `log_format`; log `$uri` in place of `$request` where queries hold tokens."
+                .to_owned()
         }
     }
 }
