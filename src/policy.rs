@@ -95,6 +95,11 @@ impl Policy {
         self.ttl.get(kind).copied()
     }
 
+    /// How grave a rule's finding is, `own` being its own severity; `None` where the rule is switched off.
+    pub fn severity_of(&self, rule: &str, own: Severity) -> Option<Severity> {
+        self.severity.get(rule).copied().unwrap_or(Some(own))
+    }
+
     /// The defaults with what `text` (TOML) overrides. `is_rule` says whether a slug is a rule.
     ///
     /// # Errors

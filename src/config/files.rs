@@ -5,7 +5,7 @@ use std::sync::Arc;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::place::Place;
-use crate::finding::{Location, Related};
+use crate::finding::{Coverage, Location, Related, Status};
 use crate::origin::{Layer, Origin};
 use crate::span::LineColumn;
 
@@ -102,6 +102,18 @@ impl Files {
             column: at.column,
             message,
             packed: !origin.layers.is_empty(),
+        }
+    }
+
+    /// A row for a place that could not be read as configuration of `product`.
+    pub fn unparsed(&self, place: Place, product: &str, reason: &str) -> Coverage {
+        let origin = &self.get(place.file).origin;
+        let at = self.line_column(place.file, place.start);
+        Coverage {
+            path: origin.path.clone(),
+            member: origin.member.clone(),
+            status: Status::Unparsed,
+            reason: format!("{product} at {}:{}: {reason}", at.line, at.column),
         }
     }
 

@@ -5,3 +5,14 @@ pub mod files;
 pub mod place;
 pub mod terraform;
 pub mod tree;
+
+use crate::finding::{Coverage, Finding};
+
+/// What an audit of configuration gives.
+#[derive(Debug, Default)]
+pub struct Audit {
+    /// The findings, in no order.
+    pub findings: Vec<Finding>,
+    /// What was not read.
+    pub coverage: Vec<Coverage>,
+}

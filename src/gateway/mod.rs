@@ -18,9 +18,10 @@ use files::Files;
 use hop::{Cause, Hop, Place};
 pub use rule::Rule;
 
+use crate::config::Audit;
 pub use crate::config::files;
 use crate::config::tree;
-use crate::finding::{Confidence, Coverage, Finding, HopRecord, Related, Severity, Status};
+use crate::finding::{Confidence, Finding, HopRecord, Related, Severity};
 use crate::policy::Policy;
 
 /// How many places that could not be read for the same reason are named.
@@ -93,22 +94,10 @@ pub struct Hole {
     pub reason: String,
 }
 
-/// What the audit gives.
-#[derive(Debug, Default)]
-pub struct Audit {
-    /// The findings, in no order.
-    pub findings: Vec<Finding>,
-    /// What was not read.
-    pub coverage: Vec<Coverage>,
-}
-
 /// Whether a text may be worth keeping for the audit: it is configuration, or may be included by some.
 pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        let text = String::from_utf8_lossy(bytes);
-        return FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text));
-    };
-    FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, text))
+    let text = String::from_utf8_lossy(bytes);
+    FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
 }
 
 /// Whether a file of that name can be configuration at all; by name only, before anything is read.
@@ -199,7 +188,7 @@ pub fn audit(files: &Files, policy: &Policy, safe: &dyn Fn(&str) -> String) -> A
         let evidence = evidence::Evidence::of(files, &configuration.files);
         let faults = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
         for fault in faults {
-            let Some(severity) = severity(&fault, policy) else { continue };
+            let Some(severity) = policy.severity_of(fault.rule.slug(), fault.severity) else { continue };
             let reason = front_end.reason_in_detail(fault.rule, fault.cause, fault.detail);
             let key = (fault.place, fault.rule, reason, fault.header.clone());
             match found.get_mut(&key) {
@@ -218,26 +207,16 @@ pub fn audit(files: &Files, policy: &Policy, safe: &dyn Fn(&str) -> String) -> A
     for ((product, reason), places) in holes {
         let more = places.len().saturating_sub(HOLES);
         for (number, place) in places.into_iter().take(HOLES).enumerate() {
-            let at = files.line_column(place.file, place.start);
-            let origin = &files.get(place.file).origin;
-            let mut reason = format!("{product} at {}:{}: {reason}", at.line, at.column);
+            let mut row = files.unparsed(place, product, &reason);
             if more > 0 && number + 1 == HOLES {
-                reason += &format!(" (and in {more} more places)");
+                row.reason += &format!(" (and in {more} more places)");
             }
-            let (path, member) = (origin.path.clone(), origin.member.clone());
-            audit.coverage.push(Coverage { path, member, status: Status::Unparsed, reason });
+            audit.coverage.push(row);
         }
     }
     audit.coverage.sort();
     audit.coverage.dedup();
     audit
-}
-
-fn severity(fault: &checks::Fault<'_>, policy: &Policy) -> Option<Severity> {
-    match policy.severity.get(fault.rule.slug()) {
-        Some(fixed) => *fixed,
-        None => Some(fault.severity),
-    }
 }
 
 fn finding(

@@ -14,10 +14,11 @@ use std::collections::BTreeMap;
 use issued::Issued;
 pub use rule::Rule;
 
+use crate::config::Audit;
 use crate::config::files::{Files, Text};
 use crate::config::place::Place;
 use crate::config::terraform::is_terraform;
-use crate::finding::{Confidence, Coverage, Finding, IssuerRecord, Status};
+use crate::finding::{Confidence, Finding, IssuerRecord};
 use crate::policy::Policy;
 
 /// Declares the front ends: one line each.
@@ -61,15 +62,6 @@ pub trait FrontEnd: Sync {
 
 /// What makes two findings one: place, rule, client, and what is wrong.
 type Same = (Place, Rule, Option<String>, Option<&'static str>);
-
-/// What the audit gives.
-#[derive(Debug, Default)]
-pub struct Audit {
-    /// The findings, in no order.
-    pub findings: Vec<Finding>,
-    /// What was not read.
-    pub coverage: Vec<Coverage>,
-}
 
 /// Whether a text may be worth keeping for the audit.
 pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
@@ -149,18 +141,11 @@ pub fn audit(files: &Files, policy: &Policy, safe: &dyn Fn(&str) -> String) -> A
     let mut found: BTreeMap<Same, Finding> = BTreeMap::new();
     for (front_end, issued) in read(files) {
         for (place, reason) in &issued.holes {
-            let at = files.line_column(place.file, place.start);
-            let origin = &files.get(place.file).origin;
-            audit.coverage.push(Coverage {
-                path: origin.path.clone(),
-                member: origin.member.clone(),
-                status: Status::Unparsed,
-                reason: format!("{} at {}:{}: {reason}", front_end.product(), at.line, at.column),
-            });
+            audit.coverage.push(files.unparsed(*place, front_end.product(), reason));
         }
         for fault in checks::check(&issued, policy) {
             let slug = fault.rule.slug();
-            let Some(severity) = policy.severity.get(slug).copied().unwrap_or(Some(fault.severity)) else { continue };
+            let Some(severity) = policy.severity_of(slug, fault.severity) else { continue };
             let key = (fault.place, fault.rule, fault.client.clone(), fault.reason);
             if let Some(known) = found.get_mut(&key) {
                 known.occurrences += 1;

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::{Report, within};
-use crate::finding::{Finding, Severity, Status, TokenRecord};
+use super::{Report, examined, within};
+use crate::finding::{Finding, Severity, TokenRecord};
 
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
@@ -177,12 +177,7 @@ fn coverage(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "<table><thead><tr><th>file</th><th>status</th><th>reason</th></tr></thead><tbody>")?;
     for row in report.outcome.coverage.iter().take(MOST) {
-        let status = match row.status {
-            Status::Examined => "note",
-            Status::Skipped => "skipped",
-            Status::Unparsed => "unparsed",
-            Status::Truncated => "in part",
-        };
+        let status = examined(row.status);
         let path = within(&row.path, row.member.as_deref());
         writeln!(out, "<tr><td>{}</td><td>{status}</td><td>{}</td></tr>", escaped(&path), escaped(&row.reason))?;
     }

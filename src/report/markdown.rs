@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::{Report, within};
-use crate::finding::{Finding, Severity, Status};
+use super::{Report, examined, within};
+use crate::finding::{Finding, Severity};
 
 /// GitHub takes a mebibyte a step; most readers take far less.
 const MOST: usize = 100;
@@ -76,12 +76,7 @@ fn coverage(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "<details><summary>Not (wholly) examined: {}</summary>\n", rows.len())?;
     for row in rows.iter().take(COVERAGE) {
-        let status = match row.status {
-            Status::Examined => "note",
-            Status::Skipped => "skipped",
-            Status::Unparsed => "unparsed",
-            Status::Truncated => "in part",
-        };
+        let status = examined(row.status);
         let path = within(&row.path, row.member.as_deref());
         writeln!(out, "- {status}: {}: {}", escaped(&path), escaped(&row.reason))?;
     }

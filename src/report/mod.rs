@@ -11,7 +11,7 @@ pub mod sarif;
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, Status};
 use crate::policy::Policy;
 use crate::scan::Outcome;
 use crate::token::engine::Engine;
@@ -86,6 +86,16 @@ pub fn write(format: Format, report: &Report<'_>, show: Severity, out: &mut dyn 
         Format::Github => github::write(report, show, out),
         Format::Html => html::write(report, out),
         Format::Markdown => markdown::write(report, show, out),
+    }
+}
+
+/// How far something was examined, in a word for people.
+const fn examined(status: Status) -> &'static str {
+    match status {
+        Status::Examined => "note",
+        Status::Skipped => "skipped",
+        Status::Unparsed => "unparsed",
+        Status::Truncated => "in part",
     }
 }
 

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Report, within};
-use crate::finding::{Finding, Severity, Status};
+use super::{Report, examined, within};
+use crate::finding::{Finding, Severity};
 use crate::token::fault::Fault;
 
 /// Findings beyond this many get one line each.
@@ -182,12 +182,7 @@ fn coverage(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "{BOLD}Not (wholly) examined:{BOLD:#}")?;
     for row in rows.iter().take(COVERAGE) {
-        let status = match row.status {
-            Status::Examined => "note",
-            Status::Skipped => "skipped",
-            Status::Unparsed => "unparsed",
-            Status::Truncated => "in part",
-        };
+        let status = examined(row.status);
         writeln!(out, "  {status:<8} {}: {}", within(&row.path, row.member.as_deref()), row.reason)?;
     }
     if rows.len() > COVERAGE {

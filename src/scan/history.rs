@@ -1,6 +1,7 @@
 //! Scans of what git holds: blobs about to be committed, one after the other; all that was ever committed, read by one
 //! thread and scanned by the others.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Shared, Worker};
 use crate::finding::Status;
 use crate::origin::{Origin, Revision};
-use crate::source::git::{GitError, History, Kind, Next, Object, Objects, Oid, Repository};
+use crate::source::git::{GitError, History, Kind, Names, Next, Object, Objects, Oid, Repository};
 use crate::source::left_out::LeftOut;
 
 /// Objects up to this size are read before they are scanned, so that several threads can.
@@ -32,15 +33,19 @@ impl Shared<'_> {
         }
         let (names, objects) = repository.read()?;
         let oids: Vec<Oid> = staged.iter().map(|staged| staged.oid).collect();
-        let mut origins =
-            staged.into_iter().map(|staged| Arc::new(Origin::file(format!("{prefix}{}", staged.path).into())));
-        self.objects(names, &oids, objects, prefix, &mut |_| origins.next());
+        // Objects come as they were asked for, but for those that are missing.
+        let mut staged = staged.iter();
+        let mut origin = |object: &Object<'_>| {
+            let staged = staged.find(|staged| staged.oid == object.oid)?;
+            Some(Arc::new(Origin::file(format!("{prefix}{}", staged.path).into())))
+        };
+        self.objects(names, &oids, objects, prefix, &mut origin);
         Ok(())
     }
 
     /// Scans all that was ever committed, or what a range of commits brought.
     pub(super) fn history(&self, repository: &Repository, range: Option<&str>, prefix: &str) -> Result<(), GitError> {
-        let root = Origin::file(if prefix.is_empty() { ".".into() } else { prefix.trim_end_matches('/').into() });
+        let root = root(prefix);
         if repository.is_shallow() {
             self.note(&root, Status::Truncated, "a shallow clone: what was committed before is not here");
         }
@@ -64,7 +69,7 @@ impl Shared<'_> {
             }
         };
         let excluded = self.left_out_of(repository);
-        let commits: std::collections::HashMap<Oid, u32> =
+        let commits: HashMap<Oid, u32> =
             history.commits.iter().enumerate().map(|(order, commit)| (commit.oid, order as u32)).collect();
         let mut origin = |object: &Object<'_>| {
             let origin = match object.kind {
@@ -86,7 +91,7 @@ impl Shared<'_> {
     /// Reads objects and scans them: `origin` says what each is, or that it is none to scan.
     fn objects(
         &self,
-        names: crate::source::git::Names,
+        names: Names,
         oids: &[Oid],
         mut objects: Objects,
         prefix: &str,
@@ -94,7 +99,7 @@ impl Shared<'_> {
     ) {
         let (send, receive) = sync_channel::<Vec<Named>>(2 * self.job.threads);
         let receive = Mutex::new(receive);
-        let root = Origin::file(if prefix.is_empty() { ".".into() } else { prefix.trim_end_matches('/').into() });
+        let root = root(prefix);
         let mut missing = 0u64;
         std::thread::scope(|scope| {
             // git may end early; then there is nothing to ask it for.
@@ -164,6 +169,11 @@ impl Shared<'_> {
             }
         }
     }
+}
+
+/// What is said of a repository as a whole.
+fn root(prefix: &str) -> Origin {
+    Origin::file(if prefix.is_empty() { ".".into() } else { prefix.trim_end_matches('/').into() })
 }
 
 /// What a blob is called: its path, and the commit that first brought it.

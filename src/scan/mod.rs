@@ -536,14 +536,14 @@ struct Tally<'a> {
 }
 
 impl Tally<'_> {
+    /// A place of something that is no token.
+    fn place(&self, at: PartPlace) -> Place {
+        let (origin, layers) = (self.origin.clone(), Layers::default());
+        Place { origin, layers, part: self.part, at, carrier: Carrier::Bare }
+    }
+
     fn note(&self, fault: Fault, content: Option<Content>, at: PartPlace) {
-        let place = Place {
-            origin: self.origin.clone(),
-            layers: Layers::default(),
-            part: self.part,
-            at,
-            carrier: Carrier::Bare,
-        };
+        let place = self.place(at);
         self.shared.ledger.note(Note { fault, content, place, sample: self.sample });
     }
 }
@@ -572,25 +572,11 @@ impl Sink for Tally<'_> {
     }
 
     fn secret(&mut self, secret: FoundSecret, place: &mut dyn FnMut() -> PartPlace) {
-        let (origin, part) = (self.origin.clone(), self.part);
-        self.shared.ledger.add_secret(secret, || Place {
-            origin,
-            layers: Layers::default(),
-            part,
-            at: place(),
-            carrier: Carrier::Bare,
-        });
+        self.shared.ledger.add_secret(secret, || self.place(place()));
     }
 
     fn directive(&mut self, found: FoundDirective, place: PartPlace) {
-        let place = Place {
-            origin: self.origin.clone(),
-            layers: Layers::default(),
-            part: self.part,
-            at: place,
-            carrier: Carrier::Bare,
-        };
-        self.shared.ledger.mark(Marked { directive: found.directive, place });
+        self.shared.ledger.mark(Marked { directive: found.directive, place: self.place(place) });
     }
 
     fn remark(&mut self, remark: &Remark, place: PartPlace) {

@@ -65,8 +65,8 @@ fn hop(chain: &[Level<'_>], listen: &Node, upstream: &dyn Fn(Protocol) -> Upstre
     };
     let text = listen.argument(0);
     let port = text.rsplit(':').next().and_then(|port| port.parse().ok());
-    Hop {
-        listener: Listener {
+    Hop::new(
+        Listener {
             label: port.map_or_else(|| text.to_owned(), |port: u16| format!(":{port}")),
             ports: port.into_iter().collect(),
             hosts: Vec::new(),
@@ -79,17 +79,8 @@ fn hop(chain: &[Level<'_>], listen: &Node, upstream: &dyn Fn(Protocol) -> Upstre
                 || text.starts_with("localhost")
                 || text.starts_with("unix:"),
         },
-        route: Route { label: "stream".to_owned(), path: PathMatch::Any, when: Vec::new() },
-        upstream: upstream(protocol),
-        arrivals: Client::ALL.map(arrival),
-        carriers: Vec::new(),
-        lost: None,
-        bypass: None,
-        alias: None,
-        rewrites: Vec::new(),
-        logs: Vec::new(),
-        cors: Vec::new(),
-        consulted: Vec::new(),
-        consumes_authorization: false,
-    }
+        Route { label: "stream".to_owned(), path: PathMatch::Any, when: Vec::new() },
+        upstream(protocol),
+        Client::ALL.map(arrival),
+    )
 }

@@ -69,11 +69,7 @@ fn weigh<'a>(case: &Case<'a>, catalogue: &'a Catalogue, policy: &Policy) -> Opti
     if faults.iter().next().is_none() && rule.proof {
         return None;
     }
-    match policy.severity.get(slug) {
-        Some(Some(fixed)) => severity = *fixed,
-        Some(None) => return None,
-        None => {}
-    }
+    let severity = policy.severity_of(slug, severity)?;
     Some(Weighed { family, rule, key, faults, severity, slug })
 }
 

@@ -217,11 +217,7 @@ fn weigh<'a>(case: &Case<'_>, catalogue: &'a Catalogue, policy: &Policy, now: i6
     } else {
         faults.iter().find(|fault| !fault.is_modifier()).map_or(family.slug.as_str(), |fault| fault.slug())
     };
-    match policy.severity.get(rule) {
-        Some(Some(fixed)) => severity = *fixed,
-        Some(None) => return None,
-        None => {}
-    }
+    let severity = policy.severity_of(rule, severity)?;
     Some(Weighed {
         family,
         severity,
