@@ -2,6 +2,7 @@
 
 pub mod compose;
 pub mod files;
+pub mod kubernetes;
 pub mod place;
 pub mod terraform;
 pub mod tree;

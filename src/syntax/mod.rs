@@ -8,6 +8,7 @@ pub mod calls;
 pub mod directives;
 pub mod haproxy;
 pub mod hcl;
+pub mod inner;
 pub mod json;
 pub mod packed;
 pub mod template;

@@ -94,6 +94,28 @@ pub fn parse_broken(text: &str) -> Stream {
     Builder { keep: true, ..Builder::default() }.run(text)
 }
 
+/// Reads each document of a text by itself, so that one that can't be read takes none of the others with it. With each
+/// comes where it begins; its places count from the beginning of the text.
+pub fn parse_apart(text: &str) -> Vec<(usize, Stream)> {
+    let mut streams = Vec::new();
+    let (mut start, mut line, mut at, mut lines) = (0, 0, 0, 0);
+    let mut read = |start: usize, end: usize, line: usize| {
+        if !text[start..end].trim().is_empty() {
+            streams.push((start, Builder { before: (start, line), ..Builder::default() }.run(&text[start..end])));
+        }
+    };
+    for one in text.split_inclusive('\n') {
+        if one.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
+            read(start, at, line);
+            (start, line) = (at, lines);
+        }
+        at += one.len();
+        lines += 1;
+    }
+    read(start, text.len(), line);
+    streams
+}
+
 #[derive(Default)]
 struct Builder {
     documents: Vec<Node>,
@@ -104,6 +126,8 @@ struct Builder {
     below: usize,
     /// Whether a document that breaks off is kept.
     keep: bool,
+    /// How many bytes and lines stand before the text.
+    before: (usize, usize),
 }
 
 struct Open {
@@ -114,6 +138,7 @@ struct Open {
 
 impl Builder {
     fn run(mut self, text: &str) -> Stream {
+        let (bytes_before, lines_before) = self.before;
         let mut error = None;
         let lines: Vec<usize> =
             std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
@@ -121,7 +146,8 @@ impl Builder {
             let (event, span) = match next {
                 Ok(next) => next,
                 Err(e) => {
-                    let place = LineColumn { line: e.marker().line() as u64, column: e.marker().col() as u64 + 1 };
+                    let line = e.marker().line() + lines_before;
+                    let place = LineColumn { line: line as u64, column: e.marker().col() as u64 + 1 };
                     error = Some((place, e.info().to_owned()));
                     break;
                 }
@@ -130,7 +156,8 @@ impl Builder {
             // The parser's columns count characters, ours bytes.
             let line = lines.partition_point(|start| *start <= bytes.0);
             let column = bytes.0 - lines.get(line.wrapping_sub(1)).copied().unwrap_or(0) + 1;
-            let place = LineColumn { line: line as u64, column: column as u64 };
+            let place = LineColumn { line: (line + lines_before) as u64, column: column as u64 };
+            let bytes = (bytes.0 + bytes_before, bytes.1 + bytes_before);
             let node = |kind| Node { kind, place, bytes };
             match event {
                 Event::Scalar(text, style, anchor, _) => {
@@ -250,6 +277,17 @@ mod tests {
         let stream = parse("a: 1\n---\nb: [\n");
         assert_eq!(stream.documents.len(), 1);
         assert!(stream.error.is_some());
+    }
+
+    #[test]
+    fn documents_are_read_apart() {
+        let text = "a: 1\n---\nb: [\n---\nc:\n  d: x\n";
+        let read = parse_apart(text);
+        let found: Vec<_> =
+            read.iter().map(|(start, stream)| (*start, stream.error.as_ref().map(|(at, _)| at.line))).collect();
+        assert!(matches!(found[..], [(0, None), (5, Some(3..=4)), (14, None)]), "{found:?}");
+        let d = read[2].1.documents[0].get("c").and_then(|c| c.get("d")).expect("a node");
+        assert_eq!((d.place, &text[d.bytes.0..d.bytes.1]), (LineColumn { line: 6, column: 6 }, "x"));
     }
 
     #[test]

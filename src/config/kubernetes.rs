@@ -1,0 +1,506 @@
+//! Kubernetes objects as the texts of a scan have them: documents of YAML and JSON, lists of them, and what can be read of
+//! Helm's templates; how one object names others, and which of several environments it belongs to.
+//!
+//! One repository often holds an object several times over: an overlay for each environment, an example beside another.
+//! Where two branches of the folders hold an object of the same kind, namespace and name, they are taken for two
+//! environments, and nothing in one is seen from the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::files::Files;
+use super::place::Place;
+use super::tree::At;
+use crate::syntax::blank::{self, UNKNOWN};
+use crate::syntax::inner::{self, Inner};
+use crate::syntax::yaml::{self, Kind, Node};
+
+/// How deep lists of objects may nest.
+const DEEP: usize = 4;
+
+/// Whether a text may hold Kubernetes objects; cheap.
+pub fn may_hold_objects(text: &str) -> bool {
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    has("apiVersion") && has("kind")
+}
+
+/// The documents of some texts, read.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    documents: Vec<(u32, Node)>,
+    holes: Vec<(Place, String)>,
+    /// Texts in which a template puts something.
+    templates: BTreeSet<u32>,
+}
+
+impl Manifests {
+    /// Reads these texts. A document that can't be read becomes a hole.
+    pub fn read(files: &Files, numbers: &[u32]) -> Self {
+        let mut read = Self::default();
+        for file in numbers.iter().copied() {
+            let text = &files.get(file).text;
+            let blank = blank::templates(text);
+            let template = *blank != **text;
+            let place = |at: usize| {
+                let at = u32::try_from(at.min(text.len())).unwrap_or(u32::MAX);
+                Place { file, start: at, end: at }
+            };
+            if template {
+                read.templates.insert(file);
+                let reason = "a template fills in parts of it; audit the output of `helm template`".to_owned();
+                read.holes.push((place(text.find("{{").unwrap_or(0)), reason));
+            }
+            for (start, stream) in yaml::parse_apart(&blank) {
+                match stream.error {
+                    None => read.documents.extend(stream.documents.into_iter().map(|node| (file, node))),
+                    Some(_) if template => {
+                        let reason = "a template that can't be read as it stands; audit the output of `helm template`";
+                        read.holes.push((place(start), reason.to_owned()));
+                    }
+                    Some((_, reason)) => read.holes.push((place(start), reason)),
+                }
+            }
+        }
+        read
+    }
+
+    /// What could not be read, and why. Texts in which a template puts something are listed here, too.
+    pub fn holes(&self) -> &[(Place, String)] {
+        &self.holes
+    }
+
+    /// The objects in the documents.
+    pub fn objects<'a>(&'a self, files: &'a Files) -> Objects<'a> {
+        let mut all = Vec::new();
+        for (file, node) in &self.documents {
+            collect(At::root(*file, node), self.templates.contains(file), DEEP, &mut all);
+        }
+        Objects::new(files, all)
+    }
+}
+
+fn collect<'a>(at: At<'a>, template: bool, deep: usize, into: &mut Vec<Object<'a>>) {
+    if let Kind::Sequence(_) = at.node.kind {
+        return at.items().filter(|_| deep > 0).for_each(|item| collect(item, template, deep - 1, into));
+    }
+    let (Some(api), Some(kind)) = (at.node.get("apiVersion").and_then(Node::text), at.word("kind")) else { return };
+    if kind.ends_with("List") && at.get("items").is_some() {
+        return at.list("items").filter(|_| deep > 0).for_each(|item| collect(item, template, deep - 1, into));
+    }
+    let named = |key: &str| at.path(&["metadata", key]).and_then(known);
+    let api = api.trim();
+    let (group, version) = api.rsplit_once('/').unwrap_or(("", api));
+    let group = (!api.contains([UNKNOWN, '$'])).then_some(group);
+    into.push(Object { group, version, kind, namespace: named("namespace"), name: named("name"), at, template });
+}
+
+/// The text of a scalar that neither a template nor a variable has a part in.
+pub fn known(at: At<'_>) -> Option<&str> {
+    at.text().filter(|text| !text.is_empty() && !text.contains("${") && !text.contains("$("))
+}
+
+/// An object.
+#[derive(Debug, Clone, Copy)]
+pub struct Object<'a> {
+    /// Its API group, empty for the core; nothing where a template decides.
+    pub group: Option<&'a str>,
+    /// The version within the group.
+    pub version: &'a str,
+    /// Its kind: `Ingress`.
+    pub kind: &'a str,
+    /// Its namespace; nothing where it is left out (whoever applies it says) or not known.
+    pub namespace: Option<&'a str>,
+    /// Its name; nothing where it is not known.
+    pub name: Option<&'a str>,
+    /// All of it.
+    pub at: At<'a>,
+    /// A template has a part in the text it stands in: what is not there may be put there.
+    pub template: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Whether it is of that kind in one of these groups.
+    pub fn is(&self, groups: &[&str], kind: &str) -> bool {
+        self.kind == kind && self.group.is_none_or(|group| groups.contains(&group))
+    }
+
+    /// Its `spec`.
+    pub fn spec(&self) -> Option<At<'a>> {
+        self.at.get("spec")
+    }
+
+    /// Its annotations, with their full names.
+    pub fn annotations(&self) -> impl Iterator<Item = (&'a str, At<'a>)> + use<'a> {
+        self.at.path(&["metadata", "annotations"]).into_iter().flat_map(At::entries)
+    }
+
+    /// An annotation.
+    pub fn annotation(&self, name: &str) -> Option<At<'a>> {
+        self.annotations().find(|(key, _)| *key == name).map(|(_, at)| at)
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> Option<At<'a>> {
+        self.at.path(&["metadata", "labels"])
+    }
+
+    /// The pods that it makes, if it makes any: what `spec.template` says of them, or itself.
+    pub fn pod(&self) -> Option<At<'a>> {
+        match self.kind {
+            "Pod" => Some(self.at),
+            "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet" | "Job" => self.at.path(&["spec", "template"]),
+            "CronJob" => self.at.path(&["spec", "jobTemplate", "spec", "template"]),
+            _ => None,
+        }
+    }
+
+    /// How it is called in reports: `Ingress shop/api`.
+    pub fn label(&self) -> String {
+        let name = self.name.unwrap_or("without a known name");
+        match self.namespace {
+            Some(namespace) => format!("{} {namespace}/{name}", self.kind),
+            None => format!("{} {name}", self.kind),
+        }
+    }
+}
+
+/// Whether two namespaces may be one: one that is left out or not known may be any.
+pub fn may_be_same(a: Option<&str>, b: Option<&str>) -> bool {
+    a.is_none() || b.is_none() || a == b
+}
+
+/// Whether a selector, `matchLabels` or the plain map, chooses what has these labels. Nothing selected by nothing; `None`
+/// where a template decides, or an expression that is not followed.
+pub fn selects(selector: At<'_>, labels: Option<At<'_>>) -> Option<bool> {
+    if selector.get("matchExpressions").is_some() || selector.holds_template() {
+        return None;
+    }
+    let wanted = selector.get("matchLabels").unwrap_or(selector);
+    let Some(labels) = labels else { return Some(wanted.entries().next().is_none()) };
+    if labels.holds_template() {
+        return None;
+    }
+    Some(wanted.entries().all(|(key, value)| {
+        labels.entries().any(|(name, label)| name == key && label.node.text() == value.node.text())
+    }))
+}
+
+/// The names of a service's port as other configurations write them, lower case.
+pub fn service_names(service: &str, namespace: Option<&str>, port: &str) -> Vec<String> {
+    let service = service.to_ascii_lowercase();
+    match namespace.map(str::to_ascii_lowercase) {
+        None => vec![format!("{service}:{port}")],
+        Some(namespace) => ["", ".svc", ".svc.cluster.local"]
+            .iter()
+            .map(|suffix| format!("{service}.{namespace}{suffix}:{port}"))
+            .collect(),
+    }
+}
+
+/// The text of a scalar that is a text of another kind, with the way back to where its bytes stand.
+pub fn inner(files: &Files, at: At<'_>) -> Inner {
+    let text = &files.get(at.file).text;
+    let (start, end) = at.node.bytes;
+    let own = at.node.text().unwrap_or_default();
+    inner::at(text, start).unwrap_or_else(|| {
+        // In plain and single-quoted texts the bytes stand as they are, unless the text goes over several lines.
+        let raw = text.get(start..end).unwrap_or_default();
+        Inner::whole(own, start + raw.find(own).unwrap_or(0), end)
+    })
+}
+
+/// What looking for an object gives.
+#[derive(Debug, Clone, Copy)]
+pub enum Found<'a> {
+    /// It is not among the texts.
+    Nothing,
+    /// It is this one.
+    One(Object<'a>),
+    /// Several could be meant, equally near: which one is not known.
+    Several,
+}
+
+impl<'a> Found<'a> {
+    /// The object, if it is known which it is.
+    pub const fn one(self) -> Option<Object<'a>> {
+        match self {
+            Self::One(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+/// What makes two objects the same.
+type Identity<'a> = (&'a str, Option<&'a str>, &'a str);
+
+/// Objects, to be looked up by what names them.
+#[derive(Debug)]
+pub struct Objects<'a> {
+    files: &'a Files,
+    all: Vec<Object<'a>>,
+    by_name: BTreeMap<(&'a str, &'a str), Vec<usize>>,
+    by_kind: BTreeMap<&'a str, Vec<usize>>,
+    /// By folder (with `/` at its end), the branches of it that hold the same object as another branch.
+    rivals: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl<'a> Objects<'a> {
+    fn new(files: &'a Files, all: Vec<Object<'a>>) -> Self {
+        let mut by_name: BTreeMap<(&'a str, &'a str), Vec<usize>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<&'a str, Vec<usize>> = BTreeMap::new();
+        let mut copies: BTreeMap<Identity<'a>, BTreeSet<u32>> = BTreeMap::new();
+        for (number, object) in all.iter().enumerate() {
+            by_kind.entry(object.kind).or_default().push(number);
+            let Some(name) = object.name else { continue };
+            by_name.entry((object.kind, name)).or_default().push(number);
+            copies.entry((object.kind, object.namespace, name)).or_default().insert(object.at.file);
+        }
+        let mut rivals: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for holders in copies.values().filter(|holders| holders.len() > 1) {
+            let mut branches: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+            for file in holders {
+                for (folder, branch) in levels(files.get(*file).path()) {
+                    branches.entry(folder).or_default().insert(branch);
+                }
+            }
+            for (folder, branches) in branches.into_iter().filter(|(_, branches)| branches.len() > 1) {
+                rivals.entry(folder.to_owned()).or_default().extend(branches.into_iter().map(str::to_owned));
+            }
+        }
+        Self { files, all, by_name, by_kind, rivals }
+    }
+
+    /// All objects, in the order of their files.
+    pub fn iter(&self) -> impl Iterator<Item = Object<'a>> {
+        self.all.iter().copied()
+    }
+
+    /// All objects of a kind in one of these groups.
+    pub fn of_kind(&self, groups: &[&str], kind: &str) -> impl Iterator<Item = Object<'a>> {
+        let numbers = self.by_kind.get(kind).map_or(&[][..], Vec::as_slice);
+        numbers.iter().map(|number| self.all[*number]).filter(move |object| object.is(groups, kind))
+    }
+
+    /// The texts of one environment: those that are seen from each of the files that only this one has. An environment is
+    /// a set of numbers; texts that no environment claims belong to all of them.
+    pub fn environments(&self) -> Vec<Vec<u32>> {
+        let numbers: BTreeSet<u32> = self.all.iter().map(|object| object.at.file).collect();
+        let mut by_scope: BTreeMap<String, u32> = BTreeMap::new();
+        for file in &numbers {
+            by_scope.entry(self.scope(*file)).or_insert(*file);
+        }
+        // What all share is no environment where there are some.
+        let own = |scope: &str| !by_scope.keys().any(|other| other.len() > scope.len() && other.starts_with(scope));
+        by_scope
+            .iter()
+            .filter(|(scope, _)| own(scope))
+            .map(|(_, first)| numbers.iter().copied().filter(|file| self.sees(*first, *file)).collect())
+            .collect()
+    }
+
+    /// The innermost branch around a file that has a rival.
+    fn scope(&self, file: u32) -> String {
+        let contested = levels(self.files.get(file).path())
+            .filter(|(folder, branch)| self.rivals.get(*folder).is_some_and(|rivals| rivals.contains(*branch)));
+        contested.last().map_or(String::new(), |(folder, branch)| format!("{folder}{branch}/"))
+    }
+
+    /// Whether what stands in one text can be meant by what stands in another: no two environments lie between.
+    pub fn sees(&self, from: u32, other: u32) -> bool {
+        let (a, b) = (self.files.get(from).path(), self.files.get(other).path());
+        let parted = levels(a).zip(levels(b)).find(|((_, a), (_, b))| a != b);
+        parted.is_none_or(|((folder, a), (_, b))| {
+            self.rivals.get(folder).is_none_or(|rivals| !rivals.contains(a) || !rivals.contains(b))
+        })
+    }
+
+    /// The object of that kind and name that a text means: of those it can see, the nearest by folders.
+    pub fn find(&self, from: u32, groups: &[&str], kind: &str, namespace: Option<&str>, name: &str) -> Found<'a> {
+        let numbers = self.by_name.get(&(kind, name)).map_or(&[][..], Vec::as_slice);
+        let mut best: Option<((usize, bool), Object<'a>)> = None;
+        let mut several = false;
+        for object in numbers.iter().map(|number| self.all[*number]) {
+            let file = object.at.file;
+            if !object.is(groups, kind) || !may_be_same(object.namespace, namespace) || !self.sees(from, file) {
+                continue;
+            }
+            let near = (self.nearness(from, file), object.namespace == namespace);
+            match &best {
+                Some((known, _)) if *known > near => {}
+                Some((known, _)) if *known == near => several = true,
+                _ => {
+                    several = false;
+                    best = Some((near, object));
+                }
+            }
+        }
+        match best {
+            None => Found::Nothing,
+            Some(_) if several => Found::Several,
+            Some((_, object)) => Found::One(object),
+        }
+    }
+
+    /// How many folders two texts have in common, the same text most of all.
+    fn nearness(&self, a: u32, b: u32) -> usize {
+        if a == b {
+            return usize::MAX;
+        }
+        let (a, b) = (self.files.get(a).path(), self.files.get(b).path());
+        levels(a).zip(levels(b)).take_while(|(a, b)| a == b).count()
+    }
+}
+
+/// The folders around a path, each with the branch that leads on to it: `a/b` as `("", "a")`, `("a/", "b")`.
+fn levels(path: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut start = 0;
+    let mut done = false;
+    std::iter::from_fn(move || {
+        if done {
+            return None;
+        }
+        let end = path[start..].find('/').map_or(path.len(), |at| start + at);
+        let level = (&path[..start], &path[start..end]);
+        done = end == path.len();
+        start = (end + 1).min(path.len());
+        Some(level)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::files::Text;
+    use super::*;
+    use crate::origin::Origin;
+
+    fn files(texts: &[(&str, &str)]) -> Files {
+        let text =
+            |(path, text): &(&str, &str)| Text::new(Arc::new(Origin::file((*path).into())), text.as_bytes().to_vec());
+        Files::new(texts.iter().map(text).collect())
+    }
+
+    fn number(files: &Files, path: &str) -> u32 {
+        files.iter().find(|(_, text)| text.path() == path).map(|(number, _)| number).expect("a file")
+    }
+
+    fn read(files: &Files) -> Manifests {
+        let numbers: Vec<u32> = files.iter().map(|(number, _)| number).collect();
+        Manifests::read(files, &numbers)
+    }
+
+    fn object(kind: &str, rest: &str) -> String {
+        format!("apiVersion: example.org/v1\nkind: {kind}\nmetadata:\n{rest}")
+    }
+
+    #[test]
+    fn documents_lists_and_json_are_objects() {
+        let list = "kind: List\napiVersion: v1\nitems:\n- apiVersion: networking.k8s.io/v1\n  kind: Ingress\n  metadata: {name: a, namespace: n, annotations: {x/y_z: \"1\"}}\n---\n# nothing\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: s\n";
+        let json = "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"c\"}}";
+        let files = files(&[("a.yaml", list), ("b.json", json)]);
+        let manifests = read(&files);
+        let objects = manifests.objects(&files);
+        let labels: Vec<String> = objects.iter().map(|object| object.label()).collect();
+        assert_eq!(labels, ["Ingress n/a", "Service s", "ConfigMap c"]);
+        let ingress = objects.of_kind(&["networking.k8s.io"], "Ingress").next().expect("an object");
+        assert_eq!(ingress.annotation("x/y_z").and_then(At::text), Some("1"));
+        assert!(objects.of_kind(&["extensions"], "Ingress").next().is_none(), "another group");
+        assert!(manifests.holes().is_empty());
+    }
+
+    #[test]
+    fn what_a_template_leaves_is_read() {
+        let text = "{{- if .Values.on }}\napiVersion: {{ include \"api\" . }}\nkind: Ingress\nmetadata:\n  name: {{ .Values.name }}\n  namespace: n\n{{- end }}\n---\na: [\n{{ x }}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
+        let files = files(&[("templates/a.yaml", text)]);
+        let manifests = read(&files);
+        let objects: Vec<Object<'_>> = manifests.objects(&files).iter().collect();
+        let [ingress, service] = objects.as_slice() else { panic!("{objects:?}") };
+        assert_eq!((ingress.group, ingress.name, ingress.namespace), (None, None, Some("n")));
+        assert!(ingress.is(&["networking.k8s.io"], "Ingress") && ingress.template);
+        assert_eq!(service.name, Some("s"));
+        assert_eq!(manifests.holes().len(), 2, "{:?}", manifests.holes());
+    }
+
+    #[test]
+    fn the_nearest_is_meant_and_no_other_environment() {
+        let one = |name: &str| object("Middleware", &format!("  name: {name}\n"));
+        let (auth, both) = (one("auth"), format!("{}---\n{}", one("twice"), one("twice")));
+        let files = files(&[
+            ("k/base/shared.yaml", &one("shared")),
+            ("k/dev/a.yaml", &auth),
+            ("k/dev/b.yaml", &one("only-dev")),
+            ("k/prod/a.yaml", &auth),
+            ("k/prod/b.yaml", &one("other")),
+            ("k/prod/both.yaml", &both),
+        ]);
+        let manifests = read(&files);
+        let objects = manifests.objects(&files);
+        let find = |from: &str, name: &str| {
+            let found = objects.find(number(&files, from), &["example.org"], "Middleware", Some("n"), name);
+            match found {
+                Found::Nothing => "nothing".to_owned(),
+                Found::Several => "several".to_owned(),
+                Found::One(object) => files.get(object.at.file).path().to_owned(),
+            }
+        };
+        assert_eq!(find("k/prod/b.yaml", "auth"), "k/prod/a.yaml");
+        assert_eq!(find("k/dev/b.yaml", "auth"), "k/dev/a.yaml");
+        assert_eq!(find("k/dev/b.yaml", "shared"), "k/base/shared.yaml");
+        assert_eq!(find("k/prod/b.yaml", "only-dev"), "nothing", "another environment's");
+        assert_eq!(find("k/base/shared.yaml", "auth"), "several", "one of two environments");
+        assert_eq!(find("k/prod/b.yaml", "twice"), "several");
+        let environments: Vec<Vec<&str>> = objects
+            .environments()
+            .iter()
+            .map(|numbers| numbers.iter().map(|number| files.get(*number).path()).collect())
+            .collect();
+        assert_eq!(
+            environments,
+            [
+                vec!["k/base/shared.yaml", "k/dev/a.yaml", "k/dev/b.yaml"],
+                vec!["k/base/shared.yaml", "k/prod/a.yaml", "k/prod/b.yaml", "k/prod/both.yaml"],
+            ]
+        );
+    }
+
+    #[test]
+    fn without_rivals_there_is_one_environment() {
+        let files = files(&[
+            ("a/x.yaml", &object("Ingress", "  name: a\n  namespace: m\n")),
+            ("b/x.yaml", &object("Ingress", "  name: a\n  namespace: n\n")),
+        ]);
+        let manifests = read(&files);
+        let objects = manifests.objects(&files);
+        assert_eq!(objects.environments(), [vec![0, 1]]);
+        assert!(
+            matches!(objects.find(0, &["example.org"], "Ingress", Some("n"), "a"), Found::One(o) if o.at.file == 1)
+        );
+        assert!(matches!(objects.find(0, &["example.org"], "Ingress", None, "a"), Found::One(o) if o.at.file == 0));
+    }
+
+    #[test]
+    fn labels_are_selected() {
+        let text = "s: {matchLabels: {app: a}}\np: {app: a, x: y}\nq: {app: b}\nr: {matchExpressions: []}\n";
+        let stream = yaml::parse(text);
+        let root = At::root(0, &stream.documents[0]);
+        let s = root.get("s").expect("a selector");
+        assert_eq!(selects(s, root.get("p")), Some(true));
+        assert_eq!(selects(s, root.get("q")), Some(false));
+        assert_eq!(selects(s, None), Some(false));
+        assert_eq!(selects(root.get("r").expect("a selector"), root.get("p")), None);
+    }
+
+    #[test]
+    fn inner_texts_keep_their_places() {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a.conf: |\n    listen 1;\n  b: 'listen 2;'\n  c: listen 3;\n";
+        let files = files(&[("a.yaml", text)]);
+        let manifests = read(&files);
+        let objects = manifests.objects(&files);
+        let data = objects.iter().next().and_then(|object| object.at.get("data")).expect("data");
+        for (key, digit) in [("a.conf", '1'), ("b", '2'), ("c", '3')] {
+            let inner = inner(&files, data.get(key).expect("an entry"));
+            let at = inner.text.find(digit).expect("a digit");
+            assert_eq!(Some(inner.outer(at)), text.find(&format!("listen {digit}")).map(|at| at + 7), "{key}");
+        }
+    }
+}
