@@ -145,6 +145,11 @@ fn the_examples_of_the_pages_hold() {
                 "caddy" => "Caddyfile",
                 "envoy" => "envoy.yaml",
                 "traefik" => "dynamic.yml",
+                "kong" => "kong.yml",
+                "krakend" => "krakend.json",
+                "apisix" => "apisix.yaml",
+                "tyk" => "api.json",
+                "spring-cloud-gateway" => "application.yml",
                 _ => "site.conf",
             };
             let fires = |text: &str| {

@@ -4,11 +4,13 @@
 //! no product. A product's own names for what went wrong, and how to mend it, come from its front end.
 
 mod checks;
+mod document;
 mod evidence;
 pub mod hop;
 mod matched;
 mod rule;
 mod run;
+mod trusted;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

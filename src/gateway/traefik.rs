@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::document::Source;
 use super::files::Files;
 use super::hop::{
     Arrival, Carrier, Cause, Client, ClientAuth, Consulted, Cors, Credential, Event, Form, Hop, Listener, Logged, Part,
@@ -13,7 +14,6 @@ use super::tree::{At, Switch, plant};
 use super::{Configuration, Detail, FrontEnd, Hole, Rule};
 use crate::config::compose;
 use crate::syntax::yaml::Node;
-use crate::syntax::{blank, toml, yaml};
 
 /// The header of the certificate, and that of what is told of it.
 const PEM: &str = "x-forwarded-tls-client-cert";
@@ -49,7 +49,7 @@ impl FrontEnd for Traefik {
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
-        let read: Vec<Source> = own.iter().map(|number| Source::read(files, *number)).collect();
+        let read: Vec<Source> = own.iter().map(|number| read(files, *number)).collect();
         let mut taken: BTreeSet<u32> = BTreeSet::new();
         let mut all = Vec::new();
         let folder = |number: u32| files.get(number).path().rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -133,42 +133,17 @@ impl FrontEnd for Traefik {
     }
 }
 
-/// A file, read; of a Compose file, what its labels and commands amount to.
-struct Source {
-    file: u32,
-    documents: Vec<Node>,
-    holes: Vec<Hole>,
+/// Reads a file; of a Compose file, what its labels and commands amount to.
+fn read(files: &Files, file: u32) -> Source {
+    let mut source = Source::read(files, file);
+    for number in 0..source.documents.len() {
+        let made = labels(&source.documents[number]);
+        source.documents.extend(made);
+    }
+    source
 }
 
 impl Source {
-    fn read(files: &Files, file: u32) -> Self {
-        let text = &files.get(file).text;
-        let blank = blank::templates(text);
-        let stream =
-            if files.get(file).path().ends_with(".toml") { toml::parse(&blank) } else { yaml::parse_broken(&blank) };
-        let mut holes = Vec::new();
-        let hole = |at: usize, reason: String| {
-            let at = u32::try_from(at).unwrap_or(u32::MAX);
-            Hole { place: Place { file, start: at, end: at }, reason }
-        };
-        if let Some((place, reason)) = stream.error {
-            let line = usize::try_from(place.line).unwrap_or(1).saturating_sub(1);
-            holes.push(hole(text.split_inclusive('\n').take(line).map(str::len).sum(), reason));
-        } else if let Some(open) = text.find("{{").filter(|_| *blank != **text) {
-            holes.push(hole(open, "a template fills in parts of it".to_owned()));
-        }
-        let mut documents = stream.documents;
-        for number in 0..documents.len() {
-            let made = labels(&documents[number]);
-            documents.extend(made);
-        }
-        Self { file, documents, holes }
-    }
-
-    fn roots(&self) -> impl Iterator<Item = At<'_>> {
-        self.documents.iter().map(|node| At::root(self.file, node))
-    }
-
     fn is_static(&self) -> bool {
         self.roots().any(|at| at.get("entryPoints").is_some_and(|at| at.node.text().is_none()))
     }

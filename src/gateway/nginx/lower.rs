@@ -1,15 +1,13 @@
 //! From runs to hops: every way through every server, in every world.
 
 use super::logs;
-use super::names;
 use super::request::{self, Family};
 use super::run::{Connection, End, Passed, Run};
 use super::site::{Entrance, Location, Select, Server, Site, address, in_force, own};
 use super::value;
 use super::world::{MAX_WORLDS, World};
 use crate::gateway::hop::{
-    Arrival, Carrier, Cause, Client, ClientAuth, Event, Hop, Listener, PathMatch, Place, Protocol, Route, Upstream,
-    Value,
+    Arrival, Carrier, Cause, Client, ClientAuth, Event, Hop, Listener, PathMatch, Place, Route, Upstream,
 };
 
 /// How many hops one configuration may have.
@@ -300,25 +298,6 @@ fn bypasses(hops: &mut [Hop]) {
             }
         }
     }
-}
-
-/// Well-known names under which somebody takes what clients send for the gateway's word, though the gateway asks for
-/// certificates itself.
-pub(super) fn trusted(hops: &[Hop]) -> Vec<String> {
-    let mut trusted: Vec<String> = hops
-        .iter()
-        .filter(|hop| hop.listener.auth.asks() && hop.upstream.protocol != Protocol::Stream)
-        .flat_map(Hop::requests)
-        .flat_map(|(_, request)| &request.headers)
-        .filter(|(name, slot)| {
-            let copied = |value: &Value| matches!(value, Value::Client | Value::ClientHeader(_));
-            names::is_carrier(name) && slot.values.iter().any(copied)
-        })
-        .map(|(name, _)| name.clone())
-        .collect();
-    trusted.sort();
-    trusted.dedup();
-    trusted
 }
 
 /// Whether a level holds directives that only servers and locations have.

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::files::Files;
 use super::hop::Cause;
 use super::rule::Rule;
+use super::trusted::trusted;
 use super::{Configuration, Detail, FrontEnd};
 use crate::syntax::directives;
 use tree::{Loader, Node, Tree};
@@ -139,6 +140,6 @@ fn configuration(tree: Tree) -> Configuration {
             hops.extend(lower::hops(&site::read(&tree.nodes, false)));
         }
     }
-    let trusted = lower::trusted(&hops);
+    let trusted = trusted(&hops);
     Configuration { files: tree.files, hops, holes: tree.holes, trusted, complete }
 }

@@ -1,6 +1,5 @@
 //! What the upstream gets: the headers of one client's request, and what became of the certificate on the way.
 
-use super::names;
 use super::run::{Passed, Run};
 use super::site::{Level, in_force, own};
 use super::tree::Node;
@@ -8,6 +7,7 @@ use super::value::{self, Part, Piece};
 use crate::gateway::hop::{
     Carrier, Cause, Event, Form, Others, Part as Target, Place, Protocol, Request, Rewrite, Value,
 };
+use crate::gateway::trusted::is_carrier;
 
 /// A kind of upstream: how it is spoken to, and with which directives.
 pub(super) struct Family {
@@ -165,7 +165,7 @@ pub(super) fn lost(run: &mut Run<'_, '_>, passed: &Passed<'_>, request: &Request
             }
         }
     }
-    let carriers = request.headers.iter().filter(|(name, _)| names::is_carrier(name));
+    let carriers = request.headers.iter().filter(|(name, _)| is_carrier(name));
     let mut events = carriers.filter_map(|(_, slot)| slot.event.as_ref());
     events.find(|event| event.cause == Cause::Copied).cloned()
 }
