@@ -45,6 +45,7 @@ front_ends! {
     haproxy::Haproxy,
     nginx::Nginx,
     traefik::Traefik,
+    krakend::Krakend,
 }
 
 /// A product: how its configuration is told, read, and mended.
