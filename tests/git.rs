@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::mint::Jwt;
-use common::{NOW, Record, Run, finish, keybound, put};
+use common::{NOW, Record, Run, copy_joined, finish, keybound, put};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -362,4 +362,33 @@ fn the_report_is_the_same_every_time() {
     let all = all.expect("the token of all commits");
     assert_eq!(all["occurrences"], 9);
     assert_eq!(all["location"]["author_date"], format!("{DAY}1T12:00:00Z"), "the first commit that brought it");
+}
+
+/// What an object is called is known before it is read, or only after: git is slow at one or the other.
+#[test]
+fn what_git_says_first_does_not_matter() {
+    let repository = Repository::new();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    copy_joined(&samples, &repository.path().join("cases"));
+    repository.put("cases/.npmrc", "//registry.example.com/:_authToken=Zk3vWq8Tn1Ls5Rd7Yx0c\n");
+    repository.put("app.log", format!("GET /?access_token={}\n", token("logged")));
+    repository.put("none.txt", "nothing in it\n");
+    repository.put(".keyboundignore", "# other people's\ncases/jwt-exp-far/\n");
+    repository.git(&["add", "-A", "-f"]);
+    repository.commit(1, "one");
+    let slow = |what: &str| {
+        let bin = TempDir::new().expect("a folder");
+        let script =
+            format!("#!/bin/sh\ncase \"$*\" in *'{what}'*) sleep 2;; esac\nPATH=${{PATH#*:}} exec git \"$@\"\n");
+        let git = put(bin.path(), "git", script);
+        fs::set_permissions(git, fs::Permissions::from_mode(0o755)).expect("a mode");
+        let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").expect("a path"));
+        let args = ["scan", "--format", "jsonl", "--now", NOW, "--history", "--no-config", "--audit", "token"];
+        let run = finish(keybound().current_dir(repository.path()).args(args).env("PATH", path));
+        assert_eq!(run.code, Some(1), "{}", run.err());
+        run.out()
+    };
+    let names_last = slow(" log ");
+    assert!(names_last.lines().count() > 100, "{names_last}");
+    assert!(names_last == slow(" cat-file --batch "), "the report depends on what git says first");
 }

@@ -2,6 +2,8 @@
 //! `testdata/<fault>/silent` must show a token without it. Every fault has both. A folder in there is one case: some
 //! faults show only in several files.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -10,7 +12,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use keybound::rules::{Catalogue, unsplit};
+use keybound::rules::Catalogue;
 use keybound::token::fault::Fault;
 use serde_json::Value;
 
@@ -31,18 +33,6 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     entries.sort();
     entries
-}
-
-/// Copies a case without its split marks.
-fn copy(from: &Path, to: &Path) {
-    if from.is_dir() {
-        fs::create_dir(to).expect("a folder");
-        for entry in entries(from) {
-            copy(&entry, &to.join(entry.file_name().expect("a name")));
-        }
-    } else {
-        fs::write(to, unsplit(&fs::read_to_string(from).expect("a text"))).expect("a copy");
-    }
 }
 
 /// The findings of one command on one file or folder.
@@ -68,7 +58,7 @@ fn complaint(case: &Case, folder: &Path) -> Option<String> {
     // A neutral place: where a file stands in the repository must not sway the judgement.
     let place = tempfile::tempdir_in(folder).expect("a folder");
     let scanned = place.path().join(case.path.file_name().expect("a name"));
-    copy(&case.path, &scanned);
+    common::copy_joined(&case.path, &scanned);
     let findings = findings(&scanned);
     let faults: Vec<Vec<&str>> = findings
         .iter()

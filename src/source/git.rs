@@ -224,11 +224,11 @@ impl Repository {
     }
 
     /// Which commit first brought each blob: of all that refs, stashes and reflogs lead to, or of `range`
-    /// (`main..topic`).
+    /// (`main..topic`). It ends early, and is incomplete, where `stop` says so.
     ///
     /// # Errors
     /// Where nothing can be read at all, or the range means nothing.
-    pub fn history(&self, range: Option<&str>) -> Result<History, GitError> {
+    pub fn history(&self, range: Option<&str>, stop: &dyn Fn() -> bool) -> Result<History, GitError> {
         let mut arguments: Vec<&str> = vec![
             "log",
             "-z",
@@ -285,6 +285,10 @@ impl Repository {
                 }
                 let text = text.strip_prefix(b"\n").unwrap_or(text);
                 if let Some(head) = text.strip_prefix(b"\x01") {
+                    if stop() {
+                        let _ = child.kill();
+                        break;
+                    }
                     history.commits.extend(commit(head));
                 } else if let Some((oid, mode)) = raw_entry(text) {
                     // What is no file, or gone, still has a path behind it.
@@ -295,7 +299,7 @@ impl Repository {
         history.blobs.retain(|oid, _| !oid.is_null());
         if !child.wait().is_ok_and(|status| status.success()) {
             let last = history.commits.len();
-            history.incomplete = Some(format!("git log ended with an error after {last} commits"));
+            history.incomplete = Some(format!("git log ended early, after {last} commits"));
         }
         Ok(history)
     }

@@ -125,6 +125,11 @@ impl Buffer {
         &self.bytes[..self.peeked.filled]
     }
 
+    /// Forgets what was read by looking: nobody wants the rest of the stream.
+    pub fn forget(&mut self) {
+        self.peeked = Peeked::default();
+    }
+
     /// The stream from its beginning, for somebody else to read.
     pub fn replay<'r>(&mut self, reader: &'r mut dyn Read) -> impl Read + 'r {
         let Peeked { filled, error, .. } = std::mem::take(&mut self.peeked);

@@ -125,6 +125,16 @@ const AGENT_FILES: &[&str] = &[
 ];
 
 impl Nature {
+    /// For looking at a file whose name is not known yet: whatever is found in a file whose nature
+    /// [is shown by it](Self::is_shown_unnamed) makes itself felt here, too, if not as the same.
+    pub const UNNAMED: Self = Self { form: Form::Structured, spread: None, cache: None, urls: true };
+
+    /// Whether nothing can be found under this nature where [`UNNAMED`](Self::UNNAMED) gives nothing at all. Structured
+    /// files are read like plain ones, less strictly; where a token has got to only matters once there is one.
+    pub fn is_shown_unnamed(&self) -> bool {
+        matches!(self.form, Form::Plain | Form::Structured) && self.cache.is_none()
+    }
+
     /// What the path says; `/` parts folders.
     pub fn of(path: &str) -> Self {
         // Archives in archives are joined with `!/`.

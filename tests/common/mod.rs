@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use keybound::rules::unsplit;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -137,6 +138,19 @@ pub(crate) fn put(dir: &Path, path: impl AsRef<Path>, content: impl AsRef<[u8]>)
     fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
     fs::write(&path, content).expect("a file can be written");
     path
+}
+
+/// Copies a file or a folder of samples, without their split marks.
+pub(crate) fn copy_joined(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir(to).expect("a folder");
+        for entry in fs::read_dir(from).expect("a folder") {
+            let entry = entry.expect("an entry");
+            copy_joined(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::write(to, unsplit(&fs::read_to_string(from).expect("a text"))).expect("a copy");
+    }
 }
 
 /// `keybound scan --format jsonl --now … ARGS`, in `dir`.
