@@ -98,12 +98,16 @@ fn it_has_what_github_asks_for() {
         assert!(["very-high", "high", "medium", "low"].contains(&text(rule, "/properties/precision")), "{id}");
         assert!(severities.insert(id, &rule["properties"]["security-severity"]).is_none(), "{id} stands twice");
     }
+    let mut alerts = BTreeSet::new();
     for result in results {
         let id = text(result, "/ruleId");
         let rule = &rules[number(result, "/ruleIndex") as usize];
         assert_eq!(text(rule, "/id"), id);
         assert!(text(result, "/message/text").len() > 20);
         assert!(!text(result, "/partialFingerprints/keyboundToken~1v1").is_empty());
+        let (hash, count) = text(result, "/partialFingerprints/primaryLocationLineHash").split_once(':').expect("two");
+        assert!(hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) && count == "1", "{hash}:{count}");
+        assert!(alerts.insert((id, hash)), "two alerts would be one: {id} {hash}");
         let level = text(result, "/level");
         assert_eq!(level, text(rule, "/defaultConfiguration/level"));
         let severity = text(result, "/properties/severity");
@@ -269,10 +273,21 @@ fn fingerprints_hang_on_the_token_alone() {
     let fingerprint = |content: String| {
         let dir = folder([("a.txt", content)]);
         let report = report(dir.path(), &["."]);
-        text(&report, "/runs/0/results/0/partialFingerprints/keyboundToken~1v1").to_owned()
+        report.pointer("/runs/0/results/0/partialFingerprints").expect("fingerprints").clone()
     };
     let token = Jwt::access().mint();
     let first = fingerprint(token.clone());
     assert_eq!(first, fingerprint(format!("\n\n// moved\nlet token = \"{token}\";\n")));
     assert_ne!(first, fingerprint(Jwt::numbered(1).mint()));
+}
+
+/// What is found without a token is told apart by its file.
+#[test]
+fn places_without_a_token_have_fingerprints_of_their_own() {
+    let passing = r#"{"mcpServers": {"orders": {"headers": {"Authorization": "${req.headers.authorization}"}}}}"#;
+    let report = report(folder([("a/mcp.json", passing), ("b/mcp.json", passing)]).path(), &["."]);
+    let results = list(&report, "/runs/0/results");
+    let hashes: BTreeSet<&str> =
+        results.iter().map(|result| text(result, "/partialFingerprints/primaryLocationLineHash")).collect();
+    assert_eq!((results.len(), hashes.len()), (2, 2), "{results:?}");
 }

@@ -281,15 +281,18 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
     })
 }
 
-/// What makes an alert the same one when lines move: the token, the way through the gateway, or the
-/// issuer's setting, not its line.
+/// What makes an alert the same one when lines move: the token, the way through the gateway, or the issuer's setting, not
+/// its line. GitHub goes by `primaryLocationLineHash` alone, and would have it made of the line: of the secret, that is.
 fn fingerprints(finding: &Finding) -> Value {
     let whole = || Fingerprint::of_text(&format!("{}\0{}", finding.identity(), finding.path())).hex();
-    match (finding.fingerprint(), &finding.hop, &finding.issuer) {
-        (None, Some(_), _) => json!({"keyboundHop/v1": whole()}),
-        (None, None, Some(_)) => json!({"keyboundSetting/v1": whole()}),
-        (fingerprint, ..) => json!({"keyboundToken/v1": fingerprint.unwrap_or_default()}),
-    }
+    let (name, value) = match (finding.fingerprint(), &finding.hop, &finding.issuer) {
+        (Some(fingerprint), ..) => ("keyboundToken/v1", fingerprint.to_owned()),
+        (None, Some(_), _) => ("keyboundHop/v1", whole()),
+        (None, None, Some(_)) => ("keyboundSetting/v1", whole()),
+        (None, None, None) => ("keyboundPlace/v1", whole()),
+    };
+    let short: String = value.chars().take(16).collect();
+    json!({name: value, "primaryLocationLineHash": format!("{short}:1")})
 }
 
 /// A place in a file. Of one that is packed only the file can be pointed at, since the lines are those of what was
