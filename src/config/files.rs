@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::embedded;
 use super::place::Place;
 use crate::finding::{Coverage, Location, Related, Status};
 use crate::origin::{Layer, Origin};
 use crate::span::LineColumn;
+use crate::syntax::inner::Inner;
 
 /// A text.
 #[derive(Debug, Clone)]
@@ -16,6 +18,16 @@ pub struct Text {
     pub origin: Arc<Origin>,
     /// The text; bytes that are not UTF-8 stand in it as `?`, so that offsets hold.
     pub text: Arc<str>,
+    /// For a text that stands inside of another: what its path would be, the way out, and the text around it.
+    around: Option<Arc<Around>>,
+}
+
+/// What is around a text that stands inside of another.
+#[derive(Debug)]
+struct Around {
+    path: String,
+    inner: Inner,
+    text: Arc<str>,
 }
 
 impl Text {
@@ -30,12 +42,36 @@ impl Text {
             }
             text
         });
-        Self { origin, text: text.into() }
+        Self { origin, text: text.into(), around: None }
+    }
+
+    /// The texts inside of it that may be configuration, each as if it were a file below this one.
+    pub fn embedded(&self) -> Vec<Self> {
+        let texts = embedded::texts(self.path(), &self.text).into_iter();
+        texts
+            .map(|one| Self {
+                origin: self.origin.clone(),
+                text: one.inner.text.as_str().into(),
+                around: Some(Arc::new(Around {
+                    path: format!("{}/{}", self.path(), one.name),
+                    inner: one.inner,
+                    text: self.text.clone(),
+                })),
+            })
+            .collect()
     }
 
     /// Its path, with `/`; within the archive, if it comes from one.
     pub fn path(&self) -> &str {
-        self.origin.name()
+        self.around.as_ref().map_or_else(|| self.origin.name(), |around| &around.path)
+    }
+
+    /// A stretch of it where it stands in its file, with that file's text.
+    fn outside(&self, start: u32, end: u32) -> (&str, u32, u32) {
+        let Some(around) = &self.around else { return (&self.text, start, end) };
+        let (start, end) = around.inner.stretch(start as usize, end as usize);
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        (&around.text, offset(start), offset(end))
     }
 }
 
@@ -44,10 +80,10 @@ impl Text {
 pub struct Files(Vec<Text>);
 
 impl Files {
-    /// These texts.
+    /// These texts, and those inside of them.
     pub fn new(mut texts: Vec<Text>) -> Self {
         texts.sort_by(|a, b| a.origin.cmp(&b.origin));
-        Self(texts)
+        Self(texts.into_iter().flat_map(|text| [vec![text.clone()], text.embedded()].concat()).collect())
     }
 
     /// The texts with their numbers.
@@ -65,24 +101,25 @@ impl Files {
         self.get(place.file).text.get(place.start as usize..place.end as usize).unwrap_or_default()
     }
 
-    /// Line and column of a byte of a text.
-    pub fn line_column(&self, number: u32, offset: u32) -> LineColumn {
-        LineColumn::of(self.get(number).text.as_bytes(), offset as usize)
+    /// A place in its file: the bytes, and the lines and columns of both ends.
+    fn resolved(&self, place: Place) -> ((u32, u32), LineColumn, LineColumn) {
+        let (text, start, end) = self.get(place.file).outside(place.start, place.end);
+        let of = |at: u32| LineColumn::of(text.as_bytes(), at as usize);
+        ((start, end), of(start), of(end))
     }
 
     /// A place as findings name it. `safe` makes a text fit to be printed.
     pub fn location(&self, place: Place, safe: &dyn Fn(&str) -> String) -> Location {
         let origin = &self.get(place.file).origin;
-        let first = self.line_column(place.file, place.start);
-        let end = self.line_column(place.file, place.end);
+        let (bytes, first, end) = self.resolved(place);
         Location {
             path: safe(&origin.path).into(),
             line: first.line,
             column: first.column,
             end_line: end.line,
             end_column: end.column,
-            byte_start: u64::from(place.start),
-            byte_end: u64::from(place.end),
+            byte_start: u64::from(bytes.0),
+            byte_end: u64::from(bytes.1),
             layers: origin.layers.iter().map(Layer::word).collect(),
             member: origin.member.as_deref().map(|member| -> Arc<str> { safe(member).into() }),
             commit: origin.revision.as_ref().map(|revision| revision.commit.clone()),
@@ -94,7 +131,7 @@ impl Files {
     /// Another place that belongs to a finding, and why.
     pub fn related(&self, place: Place, message: String, safe: &dyn Fn(&str) -> String) -> Related {
         let origin = &self.get(place.file).origin;
-        let at = self.line_column(place.file, place.start);
+        let (_, at, _) = self.resolved(place);
         Related {
             path: safe(&origin.path).into(),
             member: origin.member.as_deref().map(|member| safe(member).into()),
@@ -108,7 +145,7 @@ impl Files {
     /// A row for a place that could not be read as configuration of `product`.
     pub fn unparsed(&self, place: Place, product: &str, reason: &str) -> Coverage {
         let origin = &self.get(place.file).origin;
-        let at = self.line_column(place.file, place.start);
+        let (_, at, _) = self.resolved(place);
         Coverage {
             path: origin.path.clone(),
             member: origin.member.clone(),
@@ -150,6 +187,8 @@ impl Files {
             match rest.split_once('/') {
                 // A bare `*.conf` would name half the scan.
                 Some((_, tail)) if tail.contains('/') || !tail.contains('*') => rest = tail,
+                // Where entries of a ConfigMap are mounted is not followed: what lies beside it in the same file is meant.
+                Some((_, tail)) if from.around.is_some() => return self.matching(from, &format!("**/{tail}")),
                 _ => return Vec::new(),
             }
         }
@@ -157,6 +196,9 @@ impl Files {
 
     fn matching(&self, from: &Text, pattern: &str) -> Vec<u32> {
         let same = |text: &Text| match (&text.origin.member, &from.origin.member) {
+            _ if text.around.is_some() || from.around.is_some() => {
+                text.around.is_some() && from.around.is_some() && text.origin == from.origin
+            }
             (None, None) => true,
             (Some(_), Some(_)) => text.origin.path == from.origin.path,
             _ => false,
@@ -224,6 +266,21 @@ mod tests {
         assert_eq!(resolved(&files, both[0], root, "conf.d/b.conf"), [both[1]]);
         assert_eq!(resolved(&files, root, root, "/opt/elsewhere/*.conf"), [""; 0]);
         assert_eq!(resolved(&files, both[0], root, "../../../x/c.conf"), ["x/c.conf"]);
+    }
+
+    #[test]
+    fn texts_inside_of_others_are_files_with_places_outside() {
+        let map = "kind: ConfigMap\nmetadata:\n  name: edge\ndata:\n  nginx.conf: |\n    include /etc/nginx/conf.d/*.conf;\n  a.conf: |\n    a;\n    b;\n";
+        let text = |path: &str, text: &str| Text::new(Arc::new(Origin::file(path.into())), text.as_bytes().to_vec());
+        let files = Files::new(vec![text("k/edge.yaml", map), text("k/b.conf", "c;")]);
+        let paths: Vec<&str> = files.iter().map(|(_, text)| text.path()).collect();
+        assert_eq!(paths, ["k/b.conf", "k/edge.yaml", "k/edge.yaml/edge/nginx.conf", "k/edge.yaml/edge/a.conf"]);
+        let root = "k/edge.yaml/edge/nginx.conf";
+        assert_eq!(resolved(&files, root, root, "/etc/nginx/conf.d/*.conf"), ["k/edge.yaml/edge/nginx.conf", paths[3]]);
+        assert_eq!(resolved(&files, "k/b.conf", "k/b.conf", "*.conf"), ["k/b.conf"], "files see files");
+        let at = files.location(Place { file: 3, start: 3, end: 5 }, &str::to_owned);
+        assert_eq!((&*at.path, at.line, at.column, at.end_column), ("k/edge.yaml", 9, 5, 7));
+        assert_eq!(&map[at.byte_start as usize..at.byte_end as usize], "b;");
     }
 
     #[test]

@@ -31,11 +31,13 @@ struct Kept {
 impl Configs {
     /// Keeps what was copied, if it is worth it.
     pub(super) fn offer(&self, origin: &Arc<Origin>, copy: Copy<'_>, audits: Audits) {
-        let name = origin.name();
-        let gateway =
-            || audits.gateway && gateway::may_be_configuration(name) && gateway::is_candidate(name, &copy.bytes);
-        let issuer = || audits.issuer && issuer::may_be_configuration(name) && issuer::is_candidate(name, &copy.bytes);
-        if copy.bytes.is_empty() || !(gateway() || issuer()) {
+        let wanted = |text: &Text| {
+            let (name, bytes) = (text.path(), text.text.as_bytes());
+            (audits.gateway && gateway::may_be_configuration(name) && gateway::is_candidate(name, bytes))
+                || (audits.issuer && issuer::may_be_configuration(name) && issuer::is_candidate(name, bytes))
+        };
+        let text = Text::new(origin.clone(), copy.bytes);
+        if text.text.is_empty() || !(wanted(&text) || text.embedded().iter().any(wanted)) {
             return;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,8 +45,8 @@ impl Configs {
             kept.refused.insert(origin.clone());
             return;
         }
-        kept.bytes += copy.bytes.len();
-        kept.texts.insert(origin.clone(), Text::new(origin.clone(), copy.bytes));
+        kept.bytes += text.text.len();
+        kept.texts.insert(origin.clone(), text);
         // Those that come first by path stay.
         while kept.bytes > MOST
             && let Some((last, text)) = kept.texts.pop_last()

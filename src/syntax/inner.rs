@@ -18,6 +18,11 @@ impl Inner {
         Self { text: text.to_owned(), pieces: vec![(0, start)], end: end.max(start) }
     }
 
+    /// One past its last byte outside.
+    pub const fn end(&self) -> usize {
+        self.end
+    }
+
     /// Where a byte of the text stands outside.
     pub fn outer(&self, at: usize) -> usize {
         let next = self.pieces.partition_point(|(inner, _)| *inner <= at);
