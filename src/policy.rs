@@ -38,6 +38,7 @@ const DEFAULT_TTL: &[(&str, i64)] = &[
     ("sas", 604_800),   // 7 days
     ("saml", 300),      // a bearer assertion is delivered at once
     ("saml-bound", 3_600),
+    ("client-cert", 7_776_000), // 90 days: cert-manager's default, and what public authorities go down to
     ("presigned", 604_800),
 ];
 

@@ -51,7 +51,7 @@ fn lower(texts: Vec<(String, String)>) {
         |(path, text): (String, String)| Text::new(Arc::new(Origin::file(path.as_str().into())), text.into_bytes());
     let files = Files::new(texts.into_iter().map(text).collect());
     // Of issuers the findings show the places.
-    for found in issuer::audit(&files, &Policy::default(), &str::to_owned).findings {
+    for found in issuer::audit(&files, &Policy::default(), 0, &str::to_owned).findings {
         let text = files.iter().find(|(_, text)| text.path() == &*found.location.path).expect("its file").1;
         let (start, end) = (found.location.byte_start as usize, found.location.byte_end as usize);
         assert!(text.text.get(start..end).is_some(), "{}: {start}..{end} in {}", found.rule, found.location.path);

@@ -44,6 +44,7 @@ fn cases(rule: &str, kind: &str) -> Vec<PathBuf> {
 fn records(audit: &str, case: &Path) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_keybound"))
         .args(["scan", "--no-config", "--no-ignore", "--audit", audit, "--format", "jsonl"])
+        .args(["--now", "2026-02-01T00:00:00Z"])
         .arg(case)
         .output()
         .expect("the command runs");

@@ -31,6 +31,6 @@ fuzz_target!(|text: &str| {
     {
         let text = format!("resource \"{resource}\" \"{front}\" {{\n{text}\n}}\n");
         let text = Text::new(Arc::new(Origin::file("main.tf".into())), text.into_bytes());
-        let _ = issuer::audit(&Files::new(vec![text]), &Policy::default(), &str::to_owned);
+        let _ = issuer::audit(&Files::new(vec![text]), &Policy::default(), 0, &str::to_owned);
     }
 });

@@ -8,7 +8,21 @@ pub mod place;
 pub mod terraform;
 pub mod tree;
 
+use place::Place;
+
 use crate::finding::{Coverage, Finding};
+
+/// A client whose access tokens are bound to its certificate, as an issuer's configuration says: what gateways are held
+/// against.
+#[derive(Debug, Clone)]
+pub struct CertificateBound {
+    /// The client.
+    pub client: String,
+    /// Where it is said.
+    pub place: Place,
+    /// What the setting is called.
+    pub setting: &'static str,
+}
 
 /// What an audit of configuration gives.
 #[derive(Debug, Default)]

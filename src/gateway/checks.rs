@@ -48,6 +48,8 @@ pub enum Detail {
     Consulted,
     /// Headers with underscores.
     Alias,
+    /// Tokens are bound to certificates, as an issuer says.
+    Bound,
 }
 
 /// What all hops of a configuration do, looked up rather than gone through: there may be thousands.

@@ -11,6 +11,7 @@ mod matched;
 mod rule;
 mod run;
 mod trusted;
+mod unasked;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +21,9 @@ use files::Files;
 use hop::{Cause, Hop, Place};
 pub use rule::Rule;
 
-use crate::config::Audit;
 pub use crate::config::files;
 use crate::config::tree;
+use crate::config::{Audit, CertificateBound};
 use crate::finding::{Confidence, Finding, HopRecord, Related, Severity};
 use crate::policy::Policy;
 
@@ -179,17 +180,30 @@ pub fn lower(files: &Files) -> Vec<(&'static dyn FrontEnd, Configuration)> {
 
 /// Audits all texts. `safe` makes a text fit to be printed.
 pub fn audit(files: &Files, policy: &Policy, safe: &dyn Fn(&str) -> String) -> Audit {
+    audit_beside(files, &[], policy, safe)
+}
+
+/// The same beside what issuers say: `bound` are the clients whose tokens are bound to their certificates.
+pub fn audit_beside(
+    files: &Files,
+    bound: &[CertificateBound],
+    policy: &Policy,
+    safe: &dyn Fn(&str) -> String,
+) -> Audit {
     let mut audit = Audit::default();
     // One finding a rule, a reason and a place, however many hops show it.
     let mut found: BTreeMap<(Place, Rule, &'static str, Option<String>), Finding> = BTreeMap::new();
     // What a hundred files lack alike is said once.
     let mut holes: BTreeMap<(&'static str, String), BTreeSet<Place>> = BTreeMap::new();
-    for (front_end, configuration) in lower(files) {
+    let lowered = lower(files);
+    let mut unasked = unasked::check(files, &lowered, bound);
+    for (number, (front_end, configuration)) in lowered.iter().enumerate() {
         for hole in &configuration.holes {
             holes.entry((front_end.product(), hole.reason.clone())).or_default().insert(hole.place);
         }
         let evidence = evidence::Evidence::of(files, &configuration.files);
-        let faults = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
+        let mut faults = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
+        faults.extend(unasked.remove(&number));
         for fault in faults {
             let Some(severity) = policy.severity_of(fault.rule.slug(), fault.severity) else { continue };
             let reason = front_end.reason_in_detail(fault.rule, fault.cause, fault.detail);
@@ -200,7 +214,7 @@ pub fn audit(files: &Files, policy: &Policy, safe: &dyn Fn(&str) -> String) -> A
                     known.severity = known.severity.max(severity);
                 }
                 None => {
-                    let finding = finding(&fault, severity, reason, front_end, files, safe);
+                    let finding = finding(&fault, severity, reason, *front_end, files, safe);
                     found.insert(key, finding);
                 }
             }

@@ -29,6 +29,11 @@ pub(super) fn message(fault: &Fault<'_>) -> String {
             format!("{who} can send {header} itself: behind {way}, {upstream} takes it for the gateway's word.")
         }
         (Rule::Spoofable, _) => format!("{header} can be forged behind {way}."),
+        (Rule::NotRequested, Detail::Bound) => format!(
+            "Clients get access tokens that are bound to their certificates, and {} asks for none: {upstream} cannot \
+             compare the two, and takes a stolen token or none at all.",
+            hop.listener.label
+        ),
         (Rule::NotRequested, _) if fault.header.is_some() => {
             format!("{header} is to carry the client certificate to {upstream}, but no listener ever asks for one.")
         }

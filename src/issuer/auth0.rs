@@ -106,10 +106,13 @@ fn api<'a>(at: At<'a>, name: &str, module: &Module<'a>, issued: &mut Issued) {
             default: true,
         });
     }
-    if matches!(binding, Binding::Optional | Binding::Off) {
+    let mechanism = proof.and_then(|proof| proof.get("mechanism")).and_then(|at| module.text(at));
+    let certificate_bound = binding == Binding::Bound && mechanism == Some("mtls");
+    if matches!(binding, Binding::Optional | Binding::Off) || certificate_bound {
         issued.clients.push(Client {
             name: format!("Whoever calls API {name}"),
             place: at.place(),
+            certificate_bound,
             binding,
             binding_at,
             ..Client::default()

@@ -28,7 +28,7 @@ pub(super) struct Fault {
 }
 
 /// The checks on one issuer.
-pub(super) fn check(issued: &Issued, policy: &Policy) -> Vec<Fault> {
+pub(super) fn check(issued: &Issued, policy: &Policy, now: i64) -> Vec<Fault> {
     let mut faults = Vec::new();
     lifetimes(issued, policy, &mut faults);
     unbound(issued, policy, &mut faults);
@@ -36,7 +36,10 @@ pub(super) fn check(issued: &Issued, policy: &Policy) -> Vec<Fault> {
     windows(issued, &mut faults);
     verifiers(issued, &mut faults);
     metadata(issued, &mut faults);
-    overlaps(issued, &mut faults);
+    overlaps(issued, now, &mut faults);
+    replays(issued, &mut faults);
+    certificates(issued, policy, now, &mut faults);
+    software_keys(issued, &mut faults);
     faults
 }
 
@@ -332,15 +335,17 @@ fn metadata(issued: &Issued, faults: &mut Vec<Fault>) {
     }
 }
 
-fn overlaps(issued: &Issued, faults: &mut Vec<Fault>) {
+fn overlaps(issued: &Issued, now: i64, faults: &mut Vec<Fault>) {
     for overlap in &issued.overlaps {
         let many = overlap.others.len() + 1;
-        if overlap.seconds.is_some_and(|seconds| seconds <= DAY) {
+        // What is over can't be used any more.
+        if overlap.seconds.is_some_and(|seconds| seconds <= DAY) || overlap.end.is_some_and(|end| end <= now) {
             continue;
         }
         let message = match overlap.seconds {
             Some(seconds) => format!(
-                "A signing key stays valid beside its successor for {}: should it leak, that is how long tokens made with it pass.",
+                "A {} stays valid beside its successor for {}: should its key leak, that is how long it still passes.",
+                overlap.what,
                 span(seconds)
             ),
             None => format!(
@@ -357,9 +362,79 @@ fn overlaps(issued: &Issued, faults: &mut Vec<Fault>) {
             setting: "keys".to_owned(),
             message,
             because: vec![match overlap.seconds {
-                Some(seconds) => format!("nbf and exp of the keys overlap for {seconds} s, more than {DAY} s"),
+                Some(seconds) => {
+                    format!("the times in which they are valid overlap for {seconds} s, more than {DAY} s")
+                }
                 None => format!("a rotation needs two or three keys, here are {many}"),
             }],
+        });
+    }
+}
+
+fn replays(issued: &Issued, faults: &mut Vec<Fault>) {
+    for replay in &issued.replays {
+        let setting = &replay.setting;
+        faults.push(Fault {
+            rule: Rule::ReplayCacheOff,
+            severity: Severity::Low,
+            reason: None,
+            place: replay.place,
+            related: Vec::new(),
+            client: None,
+            setting: setting.clone(),
+            message: format!(
+                "{} does not remember which DPoP proofs it has seen: a captured one can be sent again while its time lasts.",
+                issued.issuer
+            ),
+            because: vec![format!("{setting} switches the comparison of `jti` off")],
+        });
+    }
+}
+
+/// Certificates that are over are no use to a thief, however long they lived.
+fn certificates(issued: &Issued, policy: &Policy, now: i64, faults: &mut Vec<Fault>) {
+    let Some(most) = policy.ttl("client-cert") else { return };
+    for lived in &issued.certificates {
+        if lived.seconds <= most || lived.end.is_some_and(|end| end <= now) {
+            continue;
+        }
+        let severity = if lived.seconds > most.saturating_mul(4) { Severity::Medium } else { Severity::Low };
+        let (what, is) = match lived.end {
+            Some(_) => ("A client certificate", "is valid"),
+            None => ("Client certificates", "are issued"),
+        };
+        faults.push(Fault {
+            rule: Rule::CertificateLong,
+            severity,
+            reason: None,
+            place: lived.place,
+            related: Vec::new(),
+            client: None,
+            setting: lived.setting.to_owned(),
+            message: format!(
+                "{what} {is} for {}: whoever steals its key passes for the client until then, with all tokens that are bound to it.",
+                span(lived.seconds)
+            ),
+            because: vec![format!("{} makes {} s, the policy allows {most} s for a client certificate", lived.setting, lived.seconds)],
+        });
+    }
+}
+
+fn software_keys(issued: &Issued, faults: &mut Vec<Fault>) {
+    for key in &issued.keys {
+        let call = key.call;
+        faults.push(Fault {
+            rule: Rule::SoftwareKey,
+            severity: if key.stored.is_some() { Severity::Medium } else { Severity::Low },
+            reason: None,
+            place: key.place,
+            related: key.stored.map(|at| (at, "stores what was read out of keys".to_owned())).into_iter().collect(),
+            client: None,
+            setting: "extractable".to_owned(),
+            message: format!(
+                "The key that {call} makes for DPoP proofs can be read out: a script that runs in the page once can take it away with the tokens that are bound to it."
+            ),
+            because: vec!["extractable is true; a public key can be exported all the same when it is false".to_owned()],
         });
     }
 }
@@ -375,7 +450,7 @@ mod tests {
             let lifetime =
                 Lifetime { seconds, place: Place::default(), setting: "ttl", client: None, binding, default: false };
             let issued = Issued { lifetimes: vec![lifetime], ..Issued::default() };
-            check(&issued, &Policy::default()).first().map(|fault| fault.severity)
+            check(&issued, &Policy::default(), 0).first().map(|fault| fault.severity)
         };
         assert_eq!(faults(3_600, Binding::Unasked), None);
         assert_eq!(faults(3_601, Binding::Unknown), Some(Severity::Medium));

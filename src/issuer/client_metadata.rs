@@ -88,6 +88,7 @@ fn client(at: At<'_>, issued: &mut Issued) {
         certificate: certificate.then(|| (method.place(), "token_endpoint_auth_method")),
         binding,
         binding_at: written.map(|at| (at.place(), word)),
+        certificate_bound: tls == Some(true),
         // Whether refresh tokens are replaced is the issuer's to say.
         refresh: false,
         ..Client::default()

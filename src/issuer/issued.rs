@@ -22,6 +22,12 @@ pub struct Issued {
     pub metadata: Vec<Metadata>,
     /// Keys that are valid for longer beside their successors than a rotation takes.
     pub overlaps: Vec<Overlap>,
+    /// Client certificates, or what says how long they will live.
+    pub certificates: Vec<Lived>,
+    /// Settings by which a DPoP proof can be sent twice.
+    pub replays: Vec<Replay>,
+    /// Proof-of-possession keys of public clients that scripts can read.
+    pub keys: Vec<SoftwareKey>,
     /// What could not be read.
     pub holes: Vec<(Place, String)>,
 }
@@ -95,6 +101,8 @@ pub struct Client {
     pub binding: Binding,
     /// The setting that says so, where there is one.
     pub binding_at: Option<(Place, &'static str)>,
+    /// Its access tokens are bound to its certificate.
+    pub certificate_bound: bool,
     /// How long its access tokens live, in seconds.
     pub access: Option<i64>,
     /// It gets refresh tokens.
@@ -157,13 +165,50 @@ pub struct Metadata {
     pub weak: Vec<(Place, String)>,
 }
 
+/// A client certificate, or a setting that makes such.
+#[derive(Debug, Clone)]
+pub struct Lived {
+    /// How long it is valid, in seconds.
+    pub seconds: i64,
+    /// Where that stands.
+    pub place: Place,
+    /// What the setting, or the field, is called.
+    pub setting: &'static str,
+    /// When a certificate that is there ends to be valid, in seconds since 1970.
+    pub end: Option<i64>,
+}
+
+/// A setting that lets a DPoP proof be sent twice.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// Where it is set.
+    pub place: Place,
+    /// What the setting is called.
+    pub setting: String,
+}
+
+/// A key for proofs that is made so that it can be read out.
+#[derive(Debug, Clone, Copy)]
+pub struct SoftwareKey {
+    /// The call that makes it.
+    pub place: Place,
+    /// What is called.
+    pub call: &'static str,
+    /// Where keys that were read out are stored for every script to read.
+    pub stored: Option<Place>,
+}
+
 /// Keys that are valid beside each other.
 #[derive(Debug, Clone)]
 pub struct Overlap {
+    /// What they are: `signing key`.
+    pub what: &'static str,
     /// The key that is replaced, or the first of too many.
     pub place: Place,
     /// The other ones.
     pub others: Vec<Place>,
     /// For so many seconds; nothing where there are simply many.
     pub seconds: Option<i64>,
+    /// When the first of them ends to be valid, in seconds since 1970, where that is known.
+    pub end: Option<i64>,
 }

@@ -61,6 +61,7 @@ fn overlaps(root: At<'_>) -> Vec<Overlap> {
         }
     }
     let mut all = Vec::new();
+    let what = "signing key";
     for mut keys in kinds.into_values() {
         let place = |key: &Key<'_>| key.at.get("kid").unwrap_or(key.at).place();
         if keys.iter().all(|key| key.begin.is_some() && key.end.is_some()) {
@@ -69,11 +70,18 @@ fn overlaps(root: At<'_>) -> Vec<Overlap> {
                 let [old, new] = pair else { continue };
                 let seconds = old.end.min(new.end).zip(new.begin).map(|(end, begin)| end.saturating_sub(begin));
                 if seconds.is_some_and(|seconds| seconds > 0) {
-                    all.push(Overlap { place: place(old), others: vec![place(new)], seconds });
+                    let end = old.end.min(new.end);
+                    all.push(Overlap { what, place: place(old), others: vec![place(new)], seconds, end });
                 }
             }
         } else if let Some((first, others)) = keys.split_first().filter(|(_, others)| others.len() >= MOST) {
-            all.push(Overlap { place: place(first), others: others.iter().map(place).collect(), seconds: None });
+            all.push(Overlap {
+                what,
+                place: place(first),
+                others: others.iter().map(place).collect(),
+                seconds: None,
+                end: None,
+            });
         }
     }
     all

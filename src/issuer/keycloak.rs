@@ -211,6 +211,7 @@ fn read_client(at: At<'_>, access: Option<i64>, rotation: Option<Place>, enforce
         certificate: method
             .filter(|method| method.text() == Some("client-x509") && public != Some(true))
             .map(|method| (method.place(), "clientAuthenticatorType")),
+        certificate_bound: is(&mtls, "true"),
         binding,
         binding_at,
         access,

@@ -8,16 +8,17 @@ mod checks;
 pub mod issued;
 mod read;
 mod rule;
+mod x509;
 
 use std::collections::BTreeMap;
 
 use issued::Issued;
 pub use rule::Rule;
 
-use crate::config::Audit;
 use crate::config::files::{Files, Text};
 use crate::config::place::Place;
 use crate::config::terraform::is_terraform;
+use crate::config::{Audit, CertificateBound};
 use crate::finding::{Confidence, Finding, IssuerRecord};
 use crate::policy::Policy;
 
@@ -32,6 +33,8 @@ macro_rules! front_ends {
 
 front_ends! {
     auth0::Auth0,
+    browser::Browser,
+    certificates::Certificates,
     client_metadata::ClientMetadata,
     cognito::Cognito,
     discovery::Discovery,
@@ -40,6 +43,7 @@ front_ends! {
     jwks::Jwks,
     keycloak::Keycloak,
     okta::Okta,
+    pingfederate::PingFederate,
     spring::Spring,
     verifier::Verifier,
 }
@@ -52,6 +56,11 @@ pub trait FrontEnd: Sync {
     /// Whether a text may be configuration of this product; by its name and by words that must stand in it. Cheap: it
     /// is asked of every text.
     fn recognises(&self, name: &str, text: &str) -> bool;
+
+    /// Whether it reads scripts, and nothing else.
+    fn reads_scripts(&self) -> bool {
+        false
+    }
 
     /// Reads the texts that were recognised (`own`, by number in `files`).
     fn read(&self, files: &Files, own: &[u32]) -> Vec<Issued>;
@@ -71,16 +80,41 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     // What a product's files refer to stands in files that name no product.
     let referred = is_terraform(name) && ["variable", "locals"].iter().any(|word| read::has(&text, &[word]));
-    referred || FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
+    referred || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
+}
+
+/// Whether a front end reads a text. Scripts are no configuration; one front end alone knows what to look for in them.
+fn is_read_by(front_end: &dyn FrontEnd, name: &str, text: &str) -> bool {
+    is_script(name) == front_end.reads_scripts() && front_end.recognises(name, text)
+}
+
+/// Whether a name is that of a script that browsers run, or are sent after translation.
+fn is_script(name: &str) -> bool {
+    const ENDINGS: &[&str] = &["js", "mjs", "jsx", "ts", "mts", "tsx", "vue", "svelte"];
+    name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
 }
 
 /// Whether a file of that name can be an issuer's configuration at all; by name only, before anything is read.
 pub fn may_be_configuration(name: &str) -> bool {
-    const ENDINGS: &[&str] =
-        &["json", "yaml", "yml", "tf", "tofu", "properties", "template", "jwks", "openid-configuration", "tmpl"];
+    const ENDINGS: &[&str] = &[
+        "json",
+        "yaml",
+        "yml",
+        "tf",
+        "tofu",
+        "properties",
+        "template",
+        "jwks",
+        "openid-configuration",
+        "tmpl",
+        "pem",
+        "crt",
+        "cer",
+        "cert",
+    ];
     let file = name.rsplit('/').next().unwrap_or(name);
     match file.rsplit_once('.') {
-        Some((_, ending)) => ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)),
+        Some((_, ending)) => ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) || is_script(name),
         // `.well-known/openid-configuration`
         None => file == "openid-configuration" || file == "oauth-authorization-server",
     }
@@ -126,7 +160,7 @@ pub fn read(files: &Files) -> Vec<(&'static dyn FrontEnd, Issued)> {
                 .copied()
                 .filter(|number| {
                     let text = files.get(*number);
-                    may_be_configuration(text.path()) && front_end.recognises(text.path(), &text.text)
+                    may_be_configuration(text.path()) && is_read_by(*front_end, text.path(), &text.text)
                 })
                 .collect();
             let issued = if own.is_empty() { Vec::new() } else { front_end.read(files, &own) };
@@ -135,15 +169,25 @@ pub fn read(files: &Files) -> Vec<(&'static dyn FrontEnd, Issued)> {
         .collect()
 }
 
-/// Audits all texts. `safe` makes a text fit to be printed.
-pub fn audit(files: &Files, policy: &Policy, safe: &dyn Fn(&str) -> String) -> Audit {
+/// The clients whose access tokens are bound to their certificates.
+pub fn certificate_bound(files: &Files) -> Vec<CertificateBound> {
+    let of = |(_, issued): (_, Issued)| issued.clients.into_iter().filter(|client| client.certificate_bound);
+    let bound = |client: issued::Client| {
+        let (place, setting) = client.binding_at?;
+        Some(CertificateBound { client: client.name, place, setting })
+    };
+    read(files).into_iter().flat_map(of).filter_map(bound).collect()
+}
+
+/// Audits all texts. `now` is the clock, in seconds since 1970; `safe` makes a text fit to be printed.
+pub fn audit(files: &Files, policy: &Policy, now: i64, safe: &dyn Fn(&str) -> String) -> Audit {
     let mut audit = Audit::default();
     let mut found: BTreeMap<Same, Finding> = BTreeMap::new();
     for (front_end, issued) in read(files) {
         for (place, reason) in &issued.holes {
             audit.coverage.push(files.unparsed(*place, front_end.product(), reason));
         }
-        for fault in checks::check(&issued, policy) {
+        for fault in checks::check(&issued, policy, now) {
             let slug = fault.rule.slug();
             let Some(severity) = policy.severity_of(slug, fault.severity) else { continue };
             let key = (fault.place, fault.rule, fault.client.clone(), fault.reason);

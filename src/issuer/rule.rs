@@ -23,11 +23,17 @@ pub enum Rule {
     CheckOff,
     /// A resource server takes tokens without a proof, too.
     BearerFallback,
+    /// DPoP proofs can be sent twice.
+    ReplayCacheOff,
+    /// Client certificates live too long.
+    CertificateLong,
+    /// A public client's key for proofs can be read by scripts.
+    SoftwareKey,
 }
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Unbound,
         Self::TtlLong,
         Self::RefreshPublic,
@@ -38,6 +44,9 @@ impl Rule {
         Self::DpopAlgorithm,
         Self::CheckOff,
         Self::BearerFallback,
+        Self::ReplayCacheOff,
+        Self::CertificateLong,
+        Self::SoftwareKey,
     ];
 
     /// The rule id.
@@ -53,6 +62,9 @@ impl Rule {
             Self::DpopAlgorithm => "issuer-metadata-dpop-symmetric-alg",
             Self::CheckOff => "rs-binding-check-off",
             Self::BearerFallback => "legacy-bearer-fallback",
+            Self::ReplayCacheOff => "dpop-replay-cache-off",
+            Self::CertificateLong => "client-cert-long-lived",
+            Self::SoftwareKey => "public-client-software-key",
         }
     }
 }

@@ -117,6 +117,7 @@ fn client(name: &str, settings: &BTreeMap<String, (String, Place)>, issued: &mut
         kind,
         certificate: certificate.map(|(_, (_, place))| (*place, "client-authentication-methods")),
         binding,
+        certificate_bound: binding == Binding::Bound,
         binding_at: bound.map(|(_, place)| (*place, "x509-certificate-bound-access-tokens")),
         access: lifetime.map(|(seconds, _)| seconds),
         refresh: false,

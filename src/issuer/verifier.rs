@@ -1,8 +1,8 @@
 //! What resource servers check: the `openid-connect` plugin of Kong, Quarkus, and sections for DPoP as libraries have them
 //! in `appsettings.json` and its like (Duende's and Auth0's for ASP.NET Core).
 
-use super::issued::{Issued, Verifier as Check, Window};
-use super::read::{broken, documents, has, is_tree, number, plain_key, time_span};
+use super::issued::{Issued, Replay, Verifier as Check, Window};
+use super::read::{broken, documents, has, is_tree, number, plain_key, switch, time_span};
 use super::{FrontEnd, Rule};
 use crate::config::files::Files;
 use crate::config::place::Place;
@@ -22,8 +22,18 @@ impl FrontEnd for Verifier {
     }
 
     fn recognises(&self, name: &str, text: &str) -> bool {
-        let words =
-            ["proof_of_possession", "ProofTokenValidityDuration", "TokenMode", "IatOffset", "iatOffset", "clock-skew"];
+        let words = [
+            "proof_of_possession",
+            "ProofTokenValidityDuration",
+            "ProofTokenLifetime",
+            "EnableReplayDetection",
+            "AllowBearerTokens",
+            "allowReplay",
+            "TokenMode",
+            "IatOffset",
+            "iatOffset",
+            "clock-skew",
+        ];
         let section = has(text, &["\"DPoP\"", "\"Mode\""]);
         let in_tree = is_tree(name) && (section || words.iter().any(|word| has(text, &[word])));
         let quarkus = (name.ends_with(".properties") || name.ends_with(".yml") || name.ends_with(".yaml"))
@@ -48,7 +58,7 @@ impl FrontEnd for Verifier {
                 for document in &stream.documents {
                     search(At::root(*file, document), 0, &mut issued);
                 }
-                if !(issued.verifiers.is_empty() && issued.windows.is_empty()) {
+                if !(issued.verifiers.is_empty() && issued.windows.is_empty() && issued.replays.is_empty()) {
                     issued.holes.extend(broken(&stream, *file));
                 }
             }
@@ -59,6 +69,9 @@ impl FrontEnd for Verifier {
 
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
+            Rule::ReplayCacheOff => {
+                "Leave EnableReplayDetection on (allowReplay off), with a cache that all instances share."
+            }
             Rule::DpopWindow => {
                 "Set the window to 300 seconds or less; a nonce of the server's makes it shorter still."
             }
@@ -111,11 +124,31 @@ fn kong(config: At<'_>, issued: &mut Issued) {
 
 /// A section that is called `DPoP`.
 fn section(at: At<'_>, issued: &mut Issued) {
-    for key in ["IatOffset", "ProofTokenValidityDuration", "ClientClockSkew", "proof-token-clock-skew"] {
+    for key in [
+        "IatOffset",
+        "ProofTokenValidityDuration",
+        "ProofTokenLifetime",
+        "ProofTokenIssuedAtClockSkew",
+        "ClientClockSkew",
+        "proof-token-clock-skew",
+    ] {
         // Duende's own options are read with its clients.
         if key != "ProofTokenValidityDuration" || at.get("Mode").is_some() || at.get("TokenMode").is_some() {
             window(at, key, &format!("DPoP.{key}"), issued);
         }
+    }
+    // Duende's and node-oidc-provider's names for one thing.
+    for (key, off) in [("EnableReplayDetection", false), ("allowReplay", true)] {
+        if let Some(at) = at.get(key).filter(|_| switch(at, key) == Some(off) && switch(at, "enabled") != Some(false)) {
+            issued.replays.push(Replay { place: at.place(), setting: format!("DPoP.{key}") });
+        }
+    }
+    if let Some(at) = at.get("AllowBearerTokens").filter(|_| switch(at, "AllowBearerTokens") == Some(true)) {
+        issued.verifiers.push(Check {
+            fallback: true,
+            place: at.place(),
+            setting: "DPoP.AllowBearerTokens".to_owned(),
+        });
     }
     for key in ["Mode", "TokenMode"] {
         let Some(mode) = at.get(key) else { continue };

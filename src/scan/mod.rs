@@ -291,12 +291,13 @@ impl<'a> Shared<'a> {
         let files = Files::new(texts);
         let mut audited = Vec::new();
         if self.job.audits.gateway {
-            let audit = gateway::audit(&files, self.job.policy, &safe);
+            let bound = if self.job.audits.issuer { issuer::certificate_bound(&files) } else { Vec::new() };
+            let audit = gateway::audit_beside(&files, &bound, self.job.policy, &safe);
             audited.extend(audit.findings);
             coverage.extend(audit.coverage);
         }
         if self.job.audits.issuer {
-            let audit = issuer::audit(&files, self.job.policy, &safe);
+            let audit = issuer::audit(&files, self.job.policy, self.job.now, &safe);
             audited.extend(audit.findings);
             coverage.extend(audit.coverage);
         }

@@ -1,7 +1,7 @@
 //! BER made DER, as far as PKCS#12 files need it: Bouncy Castle and others write them as a stream, with lengths that
 //! are not known yet and contents in pieces.
 
-use super::der::OCTET_STRING;
+use crate::syntax::der::OCTET_STRING;
 
 /// How deep elements lie in each other.
 const MAX_DEPTH: usize = 16;
@@ -57,7 +57,7 @@ fn element(bytes: &[u8], out: &mut Vec<u8>, depth: usize) -> Option<usize> {
 
 /// The contents of octet strings, one after the other.
 pub(super) fn pieces(strings: &[u8]) -> Option<Vec<u8>> {
-    let mut reader = super::der::Reader::new(strings);
+    let mut reader = crate::syntax::der::Reader::new(strings);
     let mut all = Vec::with_capacity(strings.len());
     while !reader.is_empty() {
         all.extend_from_slice(reader.take(OCTET_STRING)?);
@@ -72,7 +72,7 @@ fn push(tag: u8, contents: &[u8], out: &mut Vec<u8>) {
         out.push(length as u8);
     } else {
         let digits = length.to_be_bytes();
-        let digits = super::der::without_zeros(&digits);
+        let digits = crate::syntax::der::without_zeros(&digits);
         out.push(0x80 | digits.len() as u8);
         out.extend_from_slice(digits);
     }
@@ -101,7 +101,7 @@ mod tests {
         #[test]
         fn any_bytes_come_to_an_end(bytes in prop::collection::vec(prop_oneof![Just(0x30), Just(0x80), Just(0x24), 0u8..9], 0..80)) {
             if let Some(der) = definite(&bytes) {
-                prop_assert_eq!(super::super::der::announced_length(&der), Some(der.len()));
+                prop_assert_eq!(crate::syntax::der::announced_length(&der), Some(der.len()));
             }
         }
     }

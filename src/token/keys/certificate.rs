@@ -1,8 +1,8 @@
 //! X.509 certificates, as far as they tie a private key to a token: the SHA-256 that `x5t#S256` names (RFC 8705,
 //! section 3.1), and whose public key it is.
 
-use super::der::{Reader, SEQUENCE, context};
 use super::public::{PublicKey, Thumbprint};
+use crate::syntax::der::{Reader, SEQUENCE, context};
 
 /// A certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

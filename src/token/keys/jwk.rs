@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 
 use super::Reading;
-use super::der::without_zeros;
 use super::private::{self, PrivateKey};
 use super::public::{Algorithm, Curve, PublicKey};
 use crate::secret::Secret;
+use crate::syntax::der::without_zeros;
 use crate::token::escape::{self, Class};
 use crate::token::jose::{BASE64URL, decode_either};
 use crate::token::proof;

@@ -9,7 +9,6 @@ mod age;
 mod ber;
 pub mod certificate;
 mod classify;
-pub mod der;
 mod jwk;
 mod keystore;
 mod openssh;
@@ -28,6 +27,7 @@ pub use self::private::{PrivateKey, Protection};
 pub use self::public::{Algorithm, Thumbprint};
 use crate::rules::KeyFormat;
 use crate::secret::Secret;
+use crate::syntax::der;
 
 /// The longest binary file that is read, in bytes.
 pub const MAX_FILE: usize = 256 * 1024;

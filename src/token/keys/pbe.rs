@@ -6,8 +6,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use super::der::{OCTET_STRING, OID, Reader, SEQUENCE};
 use super::private::{PBES2, PBKDF2};
+use crate::syntax::der::{OCTET_STRING, OID, Reader, SEQUENCE};
 
 /// More rounds than this are not computed: a file must not decide how long a scan takes.
 const MAX_ROUNDS: u32 = 300_000;

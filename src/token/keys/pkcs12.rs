@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::certificate::{self, Certificate};
-use super::der::{self, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, context};
 use super::private::{self, PrivateKey, Protection};
 use super::{Contents, ber, pbe};
+use crate::syntax::der::{self, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, context};
 
 /// How many bags are looked at.
 const MAX_BAGS: usize = 256;

@@ -1,9 +1,9 @@
 //! Private keys in DER: PKCS#8 (RFC 5958) plain and encrypted, SEC 1 (RFC 5915), PKCS#1 (RFC 8017) and the DSA keys of
 //! OpenSSL.
 
-use super::der::{self, BIT_STRING, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, context};
 use super::public::{self, Algorithm, Curve, PublicKey, Thumbprint};
 use crate::secret::{Fingerprint, Secret};
+use crate::syntax::der::{self, BIT_STRING, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, context};
 
 /// What stands between a reader of the bytes and the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

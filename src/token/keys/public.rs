@@ -6,7 +6,7 @@ use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
 use p256::elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize, PublicKey as Point, SecretKey};
 use sha2::{Digest, Sha256, Sha512};
 
-use super::der::{self, BIT_STRING, OID, Reader, SEQUENCE};
+use crate::syntax::der::{self, BIT_STRING, OID, Reader, SEQUENCE};
 use crate::syntax::json::Value;
 use crate::token::jose::BASE64URL;
 use base64::Engine as _;
