@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::evidence::Evidence;
 use super::hop::{
-    Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, PathMatch, Place, Protocol, Slot,
-    Value,
+    Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, Place, Protocol, Slot, Value,
 };
 use super::rule::Rule;
 use crate::finding::Severity;
@@ -176,7 +175,7 @@ fn stripped<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faults:
     if hop.upstream.protocol == Protocol::Stream && !evidence.any() && !usual_for_http(hop) {
         return;
     }
-    if asks_for_health(hop) {
+    if hop.checks_binding || hop.route.path.is_probe() {
         return;
     }
     // Where nobody's certificate verifies, as for self-signed ones, the foreign client is the one to ask about.
@@ -185,8 +184,9 @@ fn stripped<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faults:
     if arrivals.contains(&&Arrival::Unknown) || request.others == Others::Unknown {
         return;
     }
-    // Something in a header that can't be told may be the certificate.
-    if request.headers.values().any(|slot| slot.values.contains(&Value::Unknown)) {
+    // Something in a header that can't be told may be the certificate, but where tokens and proofs belong.
+    let elsewhere = |name: &str| !matches!(name, "authorization" | "dpop");
+    if request.headers.iter().any(|(name, slot)| elsewhere(name) && slot.values.contains(&Value::Unknown)) {
         return;
     }
     // Passed on by design, for a gateway in front to have filled, or where the client sends its own: if that is wrong, it
@@ -256,26 +256,6 @@ fn stripped<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faults:
 fn usual_for_http(hop: &Hop) -> bool {
     const PORTS: [&str; 8] = ["80", "443", "3000", "5000", "8000", "8080", "8443", "8888"];
     hop.upstream.names.iter().any(|name| name.rsplit_once(':').is_some_and(|(_, port)| PORTS.contains(&port)))
-}
-
-/// Whether the route is for probes, which come without tokens.
-fn asks_for_health(hop: &Hop) -> bool {
-    const PROBES: [&str; 12] = [
-        "health",
-        "healthz",
-        "healthcheck",
-        "health-check",
-        "livez",
-        "readyz",
-        "live",
-        "ready",
-        "liveness",
-        "readiness",
-        "ping",
-        "metrics",
-    ];
-    let (PathMatch::Exact(path) | PathMatch::Prefix(path)) = &hop.route.path else { return false };
-    path.trim_end_matches('/').rsplit('/').next().is_some_and(|last| PROBES.contains(&last.trim_start_matches('_')))
 }
 
 /// How grave it is that a header has this form, if that is wrong.

@@ -302,6 +302,28 @@ pub enum PathMatch {
     Other,
 }
 
+impl PathMatch {
+    /// Whether the requests are probes, which come without tokens.
+    pub fn is_probe(&self) -> bool {
+        const PROBES: [&str; 12] = [
+            "health",
+            "healthz",
+            "healthcheck",
+            "health-check",
+            "livez",
+            "readyz",
+            "live",
+            "ready",
+            "liveness",
+            "readiness",
+            "ping",
+            "metrics",
+        ];
+        let (Self::Exact(path) | Self::Prefix(path)) = self else { return false };
+        path.trim_end_matches('/').rsplit('/').next().is_some_and(|last| PROBES.contains(&last.trim_start_matches('_')))
+    }
+}
+
 /// A way from a listener to an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -465,6 +487,8 @@ pub struct Hop {
     pub consulted: Vec<Consulted>,
     /// The gateway itself checks what stands in `Authorization`: passwords, or tokens with their proofs.
     pub consumes_authorization: bool,
+    /// The gateway itself compares the certificate of the connection with the one that a token is bound to.
+    pub checks_binding: bool,
 }
 
 impl Hop {
@@ -484,6 +508,7 @@ impl Hop {
             cors: Vec::new(),
             consulted: Vec::new(),
             consumes_authorization: false,
+            checks_binding: false,
         }
     }
 

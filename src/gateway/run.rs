@@ -38,9 +38,15 @@ impl Run {
         let name = &name.to_ascii_lowercase();
         let before = self.slot(name);
         let mut event = Event::new(place, cause);
-        if before.values.iter().any(|value| matches!(value, Value::Certificate(_))) {
+        let whole = |value: &Value| matches!(value, Value::Certificate(form) if form.shows_binding());
+        let (held, held_whole) =
+            (before.values.iter().any(|value| matches!(value, Value::Certificate(_))), before.values.iter().any(whole));
+        if held {
             event.related.extend(before.event.map(|event| (event.place, "fills it from the connection")));
-            self.lost = Some(event.clone());
+            // A name or a number that goes, too, matters less.
+            if held_whole || self.lost.is_none() {
+                self.lost = Some(event.clone());
+            }
         }
         self.request.set(name, Vec::new(), Some(event));
     }

@@ -493,6 +493,7 @@ fn hop(
         cors: logs::cors(servers),
         consulted: Vec::new(),
         consumes_authorization: consumes,
+        checks_binding: false,
     })
 }
 

@@ -254,6 +254,7 @@ impl<'a> Walk<'a> {
                 .collect(),
             consulted: state.consulted.clone(),
             consumes_authorization: state.consumes,
+            checks_binding: false,
         });
     }
 }

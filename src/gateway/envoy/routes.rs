@@ -125,6 +125,7 @@ impl<'a> Edge<'a> {
                 rewrites: Vec::new(),
                 cors: Vec::new(),
                 consulted: Vec::new(),
+                checks_binding: false,
                 consumes_authorization: false,
             });
         }
@@ -292,6 +293,7 @@ impl<'a> Manager<'a, '_> {
             logs: written,
             cors: way.cors(&chain),
             consulted: chain.iter().filter_map(filters::Filter::consults).collect(),
+            checks_binding: false,
             consumes_authorization: chain
                 .iter()
                 .any(|filter| matches!(filter.kind().as_str(), "oauth2" | "basic_auth" | "api_key_auth")),

@@ -307,6 +307,7 @@ fn hop(
         cors: logs::cors([frontend, backend]),
         consulted: Vec::new(),
         consumes_authorization: consumes,
+        checks_binding: false,
     }
 }
 

@@ -213,6 +213,7 @@ impl<'t> Way<'_, 't> {
             logs: logs::logs(run, passed),
             cors: logs::cors(passed),
             consulted: Vec::new(),
+            checks_binding: false,
             consumes_authorization: ["auth_basic", "auth_jwt", "auth_request", "auth_oidc"].iter().any(|name| {
                 in_force(&passed.chain, &[name]).nodes.first().is_some_and(|node| node.argument(0) != "off")
             }),
