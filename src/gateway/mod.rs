@@ -12,6 +12,7 @@ mod rule;
 mod run;
 mod trusted;
 mod unasked;
+mod variables;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,8 @@ front_ends! {
     haproxy::Haproxy,
     nginx::Nginx,
     traefik::Traefik,
+    kong::Kong,
+    apisix::Apisix,
     krakend::Krakend,
 }
 

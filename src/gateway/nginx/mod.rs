@@ -25,6 +25,7 @@ use super::rule::Rule;
 use super::trusted::trusted;
 use super::{Configuration, Detail, FrontEnd};
 use crate::syntax::directives;
+pub(super) use names::certificate;
 use tree::{Loader, Node, Tree};
 
 /// nginx.

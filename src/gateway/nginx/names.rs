@@ -278,7 +278,7 @@ pub(super) fn is_directive(name: &str) -> bool {
 }
 
 /// In which form a variable shows the certificate.
-pub(super) fn certificate(variable: &str) -> Option<Form> {
+pub(in crate::gateway) fn certificate(variable: &str) -> Option<Form> {
     Some(match variable {
         "ssl_client_escaped_cert" => Form::PemEscaped,
         "ssl_client_cert" | "ssl_client_raw_cert" => Form::PemLines,
