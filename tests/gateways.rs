@@ -151,6 +151,7 @@ fn the_examples_of_the_pages_hold() {
                 "apisix" => "apisix.yaml",
                 "tyk" => "api.json",
                 "spring-cloud-gateway" => "application.yml",
+                "ingress-nginx" | "haproxy-ingress" => "ingress.yaml",
                 _ => "site.conf",
             };
             let fires = |text: &str| {

@@ -68,6 +68,11 @@ impl Manifests {
         &self.holes
     }
 
+    /// The roots of all documents, objects or not: values of Helm are none.
+    pub fn roots(&self) -> impl Iterator<Item = At<'_>> {
+        self.documents.iter().map(|(file, node)| At::root(*file, node))
+    }
+
     /// The objects in the documents.
     pub fn objects<'a>(&'a self, files: &'a Files) -> Objects<'a> {
         let mut all = Vec::new();
@@ -161,6 +166,19 @@ impl<'a> Object<'a> {
             None => format!("{} {name}", self.kind),
         }
     }
+}
+
+/// Whether a template may put lines into an object's metadata that can't be seen: annotations from values, for one.
+pub fn has_open_metadata(files: &Files, object: &Object<'_>) -> bool {
+    let Some(metadata) = object.at.get("metadata").filter(|_| object.template) else { return false };
+    let end = object.spec().map(|spec| spec.place().start as usize).filter(|end| *end > metadata.node.bytes.0);
+    let text = &files.get(object.at.file).text;
+    let stretch = text.get(metadata.node.bytes.0..end.unwrap_or(metadata.node.bytes.1)).unwrap_or_default();
+    stretch.lines().any(|line| {
+        let Some(statement) = line.trim().strip_prefix("{{") else { return false };
+        let word = statement.trim_start_matches(['-', ' ']).split([' ', '}', '-']).next().unwrap_or_default();
+        !matches!(word, "if" | "else" | "end") && !word.starts_with("/*")
+    })
 }
 
 /// Whether two namespaces may be one: one that is left out or not known may be any.

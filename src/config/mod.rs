@@ -7,6 +7,7 @@ pub mod kubernetes;
 pub mod place;
 pub mod terraform;
 pub mod tree;
+pub mod written;
 
 use place::Place;
 

@@ -45,6 +45,7 @@ front_ends! {
     envoy::Envoy,
     apache::Apache,
     haproxy::Haproxy,
+    ingress_nginx::IngressNginx,
     nginx::Nginx,
     traefik::Traefik,
     kong::Kong,

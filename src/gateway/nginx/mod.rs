@@ -20,10 +20,11 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Files;
-use super::hop::Cause;
+use super::hop::{Cause, Hop};
 use super::rule::Rule;
 use super::trusted::trusted;
-use super::{Configuration, Detail, FrontEnd};
+use super::{Configuration, Detail, FrontEnd, Hole};
+use crate::config::written::Written;
 use crate::syntax::directives;
 pub(super) use names::certificate;
 use tree::{Loader, Node, Tree};
@@ -98,6 +99,13 @@ impl FrontEnd for Nginx {
     fn fix(&self, rule: Rule, cause: Cause, header: Option<&str>) -> String {
         words::fix(rule, cause, header)
     }
+}
+
+/// What a text of the level `http` does that a controller has written from objects of Kubernetes: its ways, and what
+/// could not be read.
+pub(super) fn written(text: &Written) -> (Vec<Hop>, Vec<Hole>) {
+    let (nodes, holes) = tree::written(text);
+    (lower::hops(&site::read(&nodes, false)), holes)
 }
 
 /// The first word that is neither a comment nor a part of a template.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::names;
+use crate::config::written::Written;
 use crate::gateway::Hole;
 use crate::gateway::files::Files;
 use crate::gateway::hop::Place;
@@ -205,15 +206,7 @@ impl<'f> Loader<'f> {
                 .map(|inner| self.level(expansion, file, document, inner, (directive.head().1, directive.bytes.1)));
             nodes.push(node(file, directive, block));
         }
-        // A hole belongs to the innermost level around it.
-        let first = document.holes.partition_point(|hole| hole.bytes.0 < start);
-        for hole in document.holes[first..].iter().take_while(|hole| hole.bytes.0 < end) {
-            let at = directives.partition_point(|directive| directive.bytes.0 <= hole.bytes.0);
-            let inside = at.checked_sub(1).map(|before| &directives[before]);
-            if inside.is_none_or(|inside| inside.block.is_none() || inside.bytes.1 <= hole.bytes.0) {
-                nodes.push(unknown(place(file, hole.bytes)));
-            }
-        }
+        nodes.extend(holes_at(document, directives, (start, end)).map(|bytes| unknown(place(file, bytes))));
         nodes
     }
 
@@ -262,6 +255,67 @@ impl<'f> Loader<'f> {
         expansion.tree.holes.push(Hole { place: at, reason: "a file that is not there is included".to_owned() });
         nodes.push(unknown(at));
     }
+}
+
+/// The tree of a text that a controller has written, with what could not be read of it; nothing is included, but stock
+/// files.
+pub(super) fn written(written: &Written) -> (Vec<Node>, Vec<Hole>) {
+    let text = written.text();
+    let document = directives::read(text, (0, text.len()));
+    let at = |bytes: (usize, usize)| written.place(bytes.0, bytes.1);
+    let mut holes: Vec<Hole> = Vec::new();
+    for hole in &document.holes {
+        holes.push(Hole { place: at(hole.bytes), reason: hole.reason.to_owned() });
+    }
+    let nodes = written_level(&document, &document.directives, (0, text.len()), &at, &mut holes);
+    (nodes, holes)
+}
+
+/// Recursion is as deep as blocks may nest.
+fn written_level(
+    document: &Document,
+    directives: &[Directive],
+    stretch: (usize, usize),
+    at: &dyn Fn((usize, usize)) -> Place,
+    holes: &mut Vec<Hole>,
+) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    for directive in directives {
+        let place = at(directive.head());
+        if directive.name.text == "include" && directive.block.is_none() {
+            match names::stock(directive.argument(0).unwrap_or_default()) {
+                Some(stock) => nodes.extend(stock.iter().map(|words| stock_node(words, place))),
+                None => {
+                    holes.push(Hole { place, reason: "a file of the controller's is included".to_owned() });
+                    nodes.push(unknown(place));
+                }
+            }
+            continue;
+        }
+        let inner = directive.block.as_ref();
+        let block =
+            inner.map(|inner| written_level(document, inner, (directive.head().1, directive.bytes.1), at, holes));
+        let arguments = directive.arguments.iter();
+        let arguments = arguments.map(|word| Argument { text: word.text.clone(), place: at(word.bytes) }).collect();
+        nodes.push(Node { name: directive.name.text.clone(), arguments, block, place, included: None });
+    }
+    nodes.extend(holes_at(document, directives, stretch).map(|bytes| unknown(at(bytes))));
+    nodes
+}
+
+/// The holes at a level: each belongs to the innermost one around it.
+fn holes_at<'d>(
+    document: &'d Document,
+    directives: &'d [Directive],
+    (start, end): (usize, usize),
+) -> impl Iterator<Item = (usize, usize)> + 'd {
+    let first = document.holes.partition_point(|hole| hole.bytes.0 < start);
+    let here = document.holes[first..].iter().take_while(move |hole| hole.bytes.0 < end);
+    here.map(|hole| hole.bytes).filter(|bytes| {
+        let at = directives.partition_point(|directive| directive.bytes.0 <= bytes.0);
+        let inside = at.checked_sub(1).map(|before| &directives[before]);
+        inside.is_none_or(|inside| inside.block.is_none() || inside.bytes.1 <= bytes.0)
+    })
 }
 
 fn node(file: u32, directive: &Directive, block: Option<Vec<Node>>) -> Node {

@@ -1,0 +1,286 @@
+//! What ingress-nginx reads: Ingresses with its annotations, and the settings of the controller.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::kubernetes::{self, Manifests, Object, Objects};
+use crate::gateway::files::Files;
+use crate::gateway::tree::At;
+
+/// What its annotations begin with.
+const PREFIX: &str = "nginx.ingress.kubernetes.io/";
+/// The groups that Ingresses have been in.
+const GROUPS: [&str; 2] = ["networking.k8s.io", "extensions"];
+/// Settings of the controller that no other one has, and that matter here.
+const SETTINGS: [&str; 9] = [
+    "log-format-upstream",
+    "enable-underscores-in-headers",
+    "ignore-invalid-headers",
+    "proxy-set-headers",
+    "http-snippet",
+    "server-snippet",
+    "location-snippet",
+    "use-forwarded-headers",
+    "allow-snippet-annotations",
+];
+
+/// Whether a text may hold any of it.
+pub(super) fn may_hold(text: &str) -> bool {
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    let ingress = || has("Ingress") && (has(PREFIX) || has("nginx")) && kubernetes::may_hold_objects(text);
+    let settings = || {
+        let place = has("ConfigMap") || has("controller") && has("config");
+        place && SETTINGS.iter().any(|setting| has(setting))
+    };
+    // What `proxy-set-headers` names: a ConfigMap of headers.
+    let headers = || has("ConfigMap") && ["\n  X-", "\n  DPoP:", "\n  Authorization:"].iter().any(|header| has(header));
+    ingress() || settings() || headers()
+}
+
+/// A setting.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Setting<'a> {
+    /// It is not set.
+    Absent,
+    /// It is set to this.
+    Text(&'a str, At<'a>),
+    /// A template decides.
+    Unknown,
+}
+
+/// An Ingress.
+#[derive(Debug)]
+pub(super) struct Ingress<'a> {
+    pub(super) object: Object<'a>,
+    pub(super) rules: Vec<Rule<'a>>,
+    /// A template may add annotations.
+    pub(super) open: bool,
+}
+
+/// What an Ingress does for a host.
+#[derive(Debug, Clone)]
+pub(super) struct Rule<'a> {
+    /// The host, lower case; `_` for all others.
+    pub(super) host: String,
+    pub(super) paths: Vec<Path<'a>>,
+}
+
+/// A path of a host.
+#[derive(Debug, Clone)]
+pub(super) struct Path<'a> {
+    pub(super) path: &'a str,
+    pub(super) exact: bool,
+    /// The line that sends requests on.
+    pub(super) at: At<'a>,
+    pub(super) service: Option<&'a str>,
+    pub(super) port: Option<&'a str>,
+}
+
+impl<'a> Ingress<'a> {
+    /// An Ingress, if this controller serves it.
+    pub(super) fn read(files: &Files, object: Object<'a>) -> Option<Self> {
+        let class = object.at.path(&["spec", "ingressClassName"]).or(object.annotation("kubernetes.io/ingress.class"));
+        let class = class.and_then(At::text);
+        let own = object.annotations().any(|(name, _)| name.starts_with(PREFIX));
+        let other = object.annotations().any(|(name, _)| name.starts_with("nginx.org/"));
+        if other || !own && !class.is_some_and(|class| class.contains("nginx")) {
+            return None;
+        }
+        let spec = object.spec()?;
+        let mut rules: Vec<Rule<'a>> = spec.list("rules").map(Rule::read).collect();
+        if let Some(at) = spec.get("defaultBackend").or_else(|| spec.get("backend")) {
+            let path = Path::of_backend("/", false, at);
+            rules.push(Rule { host: "_".to_owned(), paths: vec![path] });
+        }
+        let open = kubernetes::has_open_metadata(files, &object);
+        Some(Self { object, rules, open })
+    }
+
+    /// An annotation, if it stands there.
+    pub(super) fn annotation(&self, name: &str) -> Option<At<'a>> {
+        self.object.annotations().find(|(key, _)| key.strip_prefix(PREFIX) == Some(name)).map(|(_, at)| at)
+    }
+
+    /// What an annotation says.
+    pub(super) fn setting(&self, name: &str) -> Setting<'a> {
+        match self.annotation(name).map(|at| (kubernetes::known(at), at)) {
+            Some((Some(text), at)) => Setting::Text(text.trim(), at),
+            Some((None, at)) if at.is_empty() => Setting::Absent,
+            Some(_) => Setting::Unknown,
+            None if self.open => Setting::Unknown,
+            None => Setting::Absent,
+        }
+    }
+
+    /// The text of an annotation, where it is known.
+    pub(super) fn word(&self, name: &str) -> Option<(&'a str, At<'a>)> {
+        match self.setting(name) {
+            Setting::Text(text, at) => Some((text, at)),
+            _ => None,
+        }
+    }
+
+    /// A switch; nothing where a template decides.
+    pub(super) fn switch(&self, name: &str, default: bool) -> Option<bool> {
+        match self.setting(name) {
+            Setting::Absent => Some(default),
+            Setting::Text(text, _) => Some(is_true(text)),
+            Setting::Unknown => None,
+        }
+    }
+
+    /// Whether a certificate of the host's own is configured.
+    pub(super) fn has_certificate(&self, host: &str) -> bool {
+        let tls = self.object.spec().into_iter().flat_map(|spec| spec.list("tls"));
+        tls.flat_map(|tls| tls.list("hosts")).filter_map(At::text).any(|name| name.eq_ignore_ascii_case(host))
+    }
+}
+
+/// What Go takes for true.
+pub(super) fn is_true(text: &str) -> bool {
+    matches!(text, "true" | "True" | "TRUE" | "t" | "T" | "1")
+}
+
+impl<'a> Rule<'a> {
+    fn read(at: At<'a>) -> Self {
+        let host = at.get("host").and_then(kubernetes::known).unwrap_or("_").to_ascii_lowercase();
+        let paths = at.get("http").into_iter().flat_map(|http| http.list("paths"));
+        let paths = paths.filter_map(|path| {
+            let exact = path.word("pathType") == Some("Exact");
+            Some(Path::of_backend(path.word("path").unwrap_or("/"), exact, path.get("backend")?))
+        });
+        Self { host, paths: paths.collect() }
+    }
+}
+
+impl<'a> Path<'a> {
+    fn of_backend(path: &'a str, exact: bool, backend: At<'a>) -> Self {
+        let new = backend.get("service").filter(|service| service.node.text().is_none());
+        let service = new.and_then(|service| service.get("name")).or_else(|| backend.get("serviceName"));
+        let port = match new.and_then(|service| service.get("port")) {
+            Some(port) => port.get("number").or_else(|| port.get("name")),
+            None => backend.get("servicePort"),
+        };
+        Self {
+            path,
+            exact,
+            at: service.unwrap_or(backend),
+            service: service.and_then(kubernetes::known),
+            port: port.and_then(kubernetes::known),
+        }
+    }
+}
+
+/// The settings of a controller: its ConfigMap, or what Helm's values make of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Controller<'a> {
+    data: At<'a>,
+    /// Headers that values of Helm set for all requests.
+    headers: Option<At<'a>>,
+    namespace: Option<&'a str>,
+}
+
+impl<'a> Controller<'a> {
+    /// A setting.
+    pub(super) fn get(&self, key: &str) -> Option<At<'a>> {
+        self.data.entries().find(|(name, _)| *name == key).map(|(_, at)| at)
+    }
+
+    /// A switch.
+    pub(super) fn switch(&self, key: &str, default: bool) -> Option<bool> {
+        self.get(key).map_or(Some(default), |at| kubernetes::known(at).map(is_true))
+    }
+
+    /// The file it stands in.
+    pub(super) const fn file(&self) -> u32 {
+        self.data.file
+    }
+
+    /// Where it stands.
+    pub(super) const fn at(&self) -> At<'a> {
+        self.data
+    }
+
+    /// The headers that are set for all requests; nothing where they stand in a ConfigMap that is not there.
+    pub(super) fn headers(&self, objects: &Objects<'a>) -> Option<Vec<(&'a str, At<'a>)>> {
+        let Some(reference) = self.get("proxy-set-headers") else {
+            return Some(self.headers.into_iter().flat_map(At::entries).collect());
+        };
+        let text = kubernetes::known(reference)?;
+        let (namespace, name) =
+            text.split_once('/').map_or((self.namespace, text), |(space, name)| (Some(space), name));
+        let found = objects.find(self.file(), &[""], "ConfigMap", namespace, name).one()?;
+        Some(found.at.get("data").into_iter().flat_map(At::entries).collect())
+    }
+}
+
+/// The controllers whose settings stand in these texts.
+pub(super) fn controllers<'a>(manifests: &'a Manifests, objects: &Objects<'a>) -> Vec<Controller<'a>> {
+    let has_own = |data: At<'a>| data.entries().any(|(key, _)| SETTINGS.contains(&key));
+    let mut found = Vec::new();
+    for object in objects.of_kind(&[""], "ConfigMap") {
+        if let Some(data) = object.at.get("data").filter(|data| has_own(*data)) {
+            found.push(Controller { data, headers: None, namespace: object.namespace });
+        }
+    }
+    // `controller.config` of the chart, or of a chart that has it as a part.
+    for root in manifests.roots().filter(|root| root.get("apiVersion").is_none()) {
+        let parts = std::iter::once(root).chain(root.entries().map(|(_, at)| at));
+        for controller in parts.filter_map(|at| at.get("controller")) {
+            if let Some(data) = controller.get("config").filter(|data| has_own(*data)) {
+                let headers = controller.get("proxySetHeaders");
+                found.push(Controller { data, headers, namespace: None });
+            }
+        }
+    }
+    found
+}
+
+/// The Ingresses among the objects.
+pub(super) fn ingresses<'a>(files: &Files, objects: &Objects<'a>) -> Vec<Ingress<'a>> {
+    objects.of_kind(&GROUPS, "Ingress").filter_map(|object| Ingress::read(files, object)).collect()
+}
+
+/// Ingresses that have to do with each other: they serve the same host or lead to the same service, and lie in one folder
+/// or in folders one below the other.
+pub(super) fn groups<'i, 'a>(files: &Files, ingresses: Vec<&'i Ingress<'a>>) -> Vec<Vec<&'i Ingress<'a>>> {
+    fn root(of: &mut [usize], mut at: usize) -> usize {
+        while of[at] != at {
+            of[at] = of[of[at]];
+            at = of[at];
+        }
+        at
+    }
+    let folder = |file: u32| files.get(file).path().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let keys = |ingress: &Ingress<'a>| -> BTreeSet<String> {
+        let hosts = ingress.rules.iter().filter(|rule| rule.host != "_").map(|rule| rule.host.clone());
+        let paths = ingress.rules.iter().flat_map(|rule| &rule.paths);
+        let namespace = ingress.object.namespace.unwrap_or_default();
+        hosts.chain(paths.filter_map(|path| Some(format!("{namespace}/{}", path.service?)))).collect()
+    };
+    let mut of: Vec<usize> = (0..ingresses.len()).collect();
+    let mut first: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for (number, ingress) in ingresses.iter().enumerate() {
+        let here = folder(ingress.object.at.file);
+        for key in keys(ingress) {
+            let other = *first.entry((key, here)).or_insert(number);
+            let (a, b) = (root(&mut of, number), root(&mut of, other));
+            of[a.max(b)] = a.min(b);
+        }
+    }
+    let folders: Vec<((String, &str), usize)> = first.iter().map(|(key, number)| (key.clone(), *number)).collect();
+    for ((key, here), number) in folders {
+        let mut outer = here;
+        while let Some(up) = outer.rsplit_once('/').map(|(up, _)| up).or_else(|| (!outer.is_empty()).then_some("")) {
+            if let Some(other) = first.get(&(key.clone(), up)) {
+                let (a, b) = (root(&mut of, number), root(&mut of, *other));
+                of[a.max(b)] = a.min(b);
+            }
+            outer = up;
+        }
+    }
+    let mut groups: BTreeMap<usize, Vec<&'i Ingress<'a>>> = BTreeMap::new();
+    for (number, ingress) in ingresses.into_iter().enumerate() {
+        groups.entry(root(&mut of, number)).or_default().push(ingress);
+    }
+    groups.into_values().collect()
+}
