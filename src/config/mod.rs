@@ -3,6 +3,7 @@
 pub mod compose;
 pub mod embedded;
 pub mod files;
+pub mod graft;
 pub mod kubernetes;
 pub mod place;
 pub mod terraform;

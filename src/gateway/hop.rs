@@ -521,6 +521,32 @@ impl Hop {
         }
     }
 
+    /// All places that it speaks of, to be put right where it was read from something that stands for something else.
+    pub fn places(&mut self, each: &mut dyn FnMut(&mut Place)) {
+        let mut event = |event: &mut Event| {
+            each(&mut event.place);
+            event.related.iter_mut().for_each(|(place, _)| each(place));
+        };
+        for arrival in &mut self.arrivals {
+            let Arrival::Reaches(request) = arrival else { continue };
+            request.headers.values_mut().filter_map(|slot| slot.event.as_mut()).for_each(&mut event);
+            if let Others::Dropped(dropped) = &mut request.others {
+                event(dropped);
+            }
+        }
+        [&mut self.lost, &mut self.bypass, &mut self.alias].into_iter().flatten().for_each(&mut event);
+        each(&mut self.upstream.place);
+        self.listener.asks_at.iter_mut().for_each(&mut *each);
+        self.carriers.iter_mut().for_each(|carrier| each(&mut carrier.place));
+        self.rewrites.iter_mut().for_each(|rewrite| each(&mut rewrite.place));
+        for log in &mut self.logs {
+            each(&mut log.place);
+            log.active.iter_mut().for_each(&mut *each);
+        }
+        self.cors.iter_mut().for_each(|cors| each(&mut cors.place));
+        self.consulted.iter_mut().for_each(|service| each(&mut service.place));
+    }
+
     /// What gets to the upstream, client by client.
     pub fn requests(&self) -> impl Iterator<Item = (Client, &Request)> {
         Client::ALL.into_iter().filter_map(|client| Some((client, self.arrival(client).request()?)))

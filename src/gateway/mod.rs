@@ -46,6 +46,7 @@ front_ends! {
     apache::Apache,
     haproxy::Haproxy,
     ingress_nginx::IngressNginx,
+    istio::Istio,
     nginx::Nginx,
     traefik::Traefik,
     kong::Kong,

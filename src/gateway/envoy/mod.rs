@@ -4,6 +4,7 @@ mod filters;
 mod format;
 mod headers;
 mod logs;
+pub(super) mod made;
 mod routes;
 mod set;
 mod tls;
