@@ -51,6 +51,17 @@ impl Matched {
     }
 }
 
+/// Whether two names, either of which may begin with `*`, have names in common.
+pub(super) fn overlap(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+    match (a.strip_prefix('*'), b.strip_prefix('*')) {
+        (Some(a), Some(b)) => a.ends_with(b) || b.ends_with(a),
+        (Some(a), None) => b.ends_with(a),
+        (None, Some(b)) => a.ends_with(b),
+        (None, None) => a == b,
+    }
+}
+
 /// Whether `||` stands only between hosts, in brackets.
 fn alternatives_are_hosts(rule: &str) -> bool {
     rule.split("&&").filter(|part| part.contains("||")).all(|part| calls(part).iter().all(|(name, _)| name == "Host"))
@@ -69,5 +80,12 @@ mod tests {
         assert_eq!(rule.when, ["Method(GET) holds"]);
         assert_eq!(Matched::read(Some("Host(`a`) && !Path(`/b`)")).path, PathMatch::Other);
         assert!(Matched::read(Some("HostRegexp(`.*`)")).names_host);
+    }
+
+    #[test]
+    fn names_overlap() {
+        assert!(overlap("*", "a.example") && overlap("*.example", "a.example") && overlap("a.example", "*.example"));
+        assert!(overlap("A.example", "a.example") && overlap("*.a.example", "*.example"));
+        assert!(!overlap("a.example", "b.example") && !overlap("*.example", "example"));
     }
 }

@@ -42,7 +42,10 @@ macro_rules! front_ends {
 
 front_ends! {
     caddy::Caddy,
+    contour::Contour,
     envoy::Envoy,
+    envoy_gateway::EnvoyGateway,
+    gateway_api::GatewayApi,
     apache::Apache,
     haproxy::Haproxy,
     ingress_nginx::IngressNginx,

@@ -1,7 +1,8 @@
 //! Envoy as a control plane sets it up: the parts of which Istio, Envoy Gateway and Contour make listeners out of their
 //! own objects. What they make is lowered like any other Envoy's, and told in the places of the objects.
 
-use super::routes::{self, XFCC};
+use super::routes;
+pub(in crate::gateway) use super::routes::XFCC;
 use super::set::Set;
 use crate::config::graft::{Graft, Piece};
 use crate::config::kubernetes::service_names;

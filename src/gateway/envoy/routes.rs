@@ -13,7 +13,7 @@ use crate::gateway::tree::{At, Switch};
 use crate::gateway::{Configuration, Hole};
 
 /// Envoy's header for the certificate.
-pub(super) const XFCC: &str = "x-forwarded-client-cert";
+pub(in crate::gateway) const XFCC: &str = "x-forwarded-client-cert";
 /// More ways are not looked at.
 const MOST: usize = 4096;
 

@@ -212,6 +212,10 @@ impl<'a> World<'a> {
             hosts.extend(own);
         }
         let mut configuration = made::lower(&self.graft, listeners);
+        for hop in &mut configuration.hops {
+            // The mesh has gateways pass certificates on wherever there are any; that is no wish for one.
+            hop.carriers.retain(|carrier| carrier.header != made::XFCC);
+        }
         configuration.hops.extend(permissive::ways(self, &hosts, &configuration.hops));
         configuration.files = files.into_iter().collect();
         configuration.complete = complete && configuration.holes.is_empty();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{SECURITY, World};
 use crate::config::kubernetes::{self, Object};
+use crate::gateway::envoy::made::XFCC;
 use crate::gateway::hop::{
     Arrival, Cause, Client, ClientAuth, Event, Hop, Listener, PathMatch, Place, Request, Route, Value,
 };
@@ -25,7 +26,7 @@ pub(super) fn ways<'a>(world: &World<'a>, routes: &[Object<'a>], hops: &[Hop]) -
                 .requests()
                 .flat_map(|(_, request)| request.filled())
                 .map(|(name, _)| name)
-                .filter(|name| *name != "x-forwarded-client-cert")
+                .filter(|name| *name != XFCC)
                 .collect();
             if !filled.is_empty() && seen.insert(&hop.upstream.label) {
                 ways.push(way(hop, &filled, mode.place()));
@@ -55,7 +56,7 @@ fn is_for(world: &World<'_>, policy: &Object<'_>, hop: &Hop) -> bool {
 
 fn way(hop: &Hop, filled: &BTreeSet<&str>, mode: Place) -> Hop {
     let mut request = Request::untouched();
-    request.set("x-forwarded-client-cert", Vec::new(), None);
+    request.set(XFCC, Vec::new(), None);
     for name in filled {
         request.set(name, vec![Value::Client], Some(Event::new(mode, Cause::NotApplied)));
     }

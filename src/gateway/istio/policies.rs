@@ -218,9 +218,9 @@ impl Patched {
 }
 
 /// The filter that checks tokens as these policies say.
-fn jwt(graft: &Graft, policies: &[Object<'_>]) -> Option<Piece> {
-    let rules: Vec<At<'_>> = policies.iter().filter_map(Object::spec).flat_map(|spec| spec.list("jwtRules")).collect();
-    let provider = |(number, rule): (usize, &At<'_>)| {
+fn jwt<'a>(graft: &Graft, policies: &[Object<'a>]) -> Option<Piece> {
+    let rules: Vec<At<'a>> = policies.iter().filter_map(Object::spec).flat_map(|spec| spec.list("jwtRules")).collect();
+    let provider = |(number, rule): (usize, &At<'a>)| {
         let mut entries: Entries = Vec::new();
         let copied = [
             ("forward", "forwardOriginalToken"),

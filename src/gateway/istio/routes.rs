@@ -5,6 +5,7 @@ use super::{NETWORKING, World};
 use crate::config::graft::{Graft, Piece};
 use crate::config::kubernetes::Object;
 use crate::gateway::envoy::made::{self, Action, Edge, Entries, Headers, Transport};
+use crate::gateway::matched::overlap;
 use crate::gateway::tree::{At, Switch};
 
 /// The virtual hosts that a server has of its routes.
@@ -39,17 +40,6 @@ pub(super) fn alone<'a>(world: &World<'a>, route: &Object<'a>) -> Option<Piece> 
         transport: Transport::None,
     };
     Some(edge.listener(graft, vec![manager]))
-}
-
-/// Whether two names, either of which may begin with `*`, have names in common.
-fn overlap(a: &str, b: &str) -> bool {
-    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
-    match (a.strip_prefix('*'), b.strip_prefix('*')) {
-        (Some(a), Some(b)) => a.ends_with(b) || b.ends_with(a),
-        (Some(a), None) => b.ends_with(a),
-        (None, Some(b)) => a.ends_with(b),
-        (None, None) => a == b,
-    }
 }
 
 fn host<'a>(world: &World<'a>, route: &Object<'a>, server: Option<&Server<'a>>, domains: Vec<Piece>) -> Option<Piece> {
@@ -237,16 +227,4 @@ pub(super) fn bytes<'a>(world: &World<'a>, server: &Server<'a>, bound: &[Object<
         }
     }
     clusters
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_overlap() {
-        assert!(overlap("*", "a.example") && overlap("*.example", "a.example") && overlap("a.example", "*.example"));
-        assert!(overlap("A.example", "a.example") && overlap("*.a.example", "*.example"));
-        assert!(!overlap("a.example", "b.example") && !overlap("*.example", "example"));
-    }
 }

@@ -1,0 +1,341 @@
+//! The Gateway API: gateways of whatever class, and the routes attached to them. What a class does with client
+//! certificates is only judged where it is known which product stands behind it; what a route does to headers by name
+//! always is.
+
+pub(super) mod listeners;
+mod routes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use listeners::Listener;
+
+use super::envoy::made::{self, Edge, Entries, Transport};
+use super::files::Files;
+use super::hop::Cause;
+use super::{Configuration, FrontEnd, Hole, Rule};
+use crate::config::graft::{Graft, Piece};
+use crate::config::kubernetes::{Manifests, Object, Objects};
+use crate::gateway::matched::overlap;
+use crate::gateway::tree::At;
+
+/// The API group.
+pub(super) const GROUP: &[&str] = &["gateway.networking.k8s.io"];
+/// That of Envoy Gateway's policies.
+pub(super) const ENVOY_GATEWAY: &[&str] = &["gateway.envoyproxy.io"];
+
+/// Gateways that are no other front end's.
+pub struct GatewayApi;
+
+impl FrontEnd for GatewayApi {
+    fn product(&self) -> &'static str {
+        "gateway-api"
+    }
+
+    fn recognises(&self, _name: &str, text: &str) -> bool {
+        speaks(text)
+    }
+
+    fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
+        let manifests = Manifests::read(files, own);
+        let objects = manifests.objects(files);
+        let api = Api::new(files, &objects, false);
+        let mut all = api.configurations(
+            &|gateway| !matches!(api.class(gateway), Class::EnvoyGateway),
+            &|gateway, listener, _| manner(&api, gateway, listener),
+        );
+        all.extend(api.loose());
+        all.extend(unread(&manifests, &|file| !is_envoy_gateway(&files.get(file).text)));
+        all
+    }
+
+    fn reason(&self, rule: Rule, cause: Cause) -> &'static str {
+        match (rule, cause) {
+            (Rule::Stripped | Rule::DpopBroken, Cause::Removed | Cause::Set) => "gateway-api-header-removed",
+            (Rule::DpopBroken, Cause::NotListed) => "gateway-api-cors-missing-dpop",
+            (Rule::DpopBroken, Cause::Rewritten) => "gateway-api-rewrite-htu",
+            (Rule::DpopBroken, _) => "gateway-api-header-removed",
+            (Rule::Stripped, Cause::WrongProtocol) => "gateway-api-tls-ends-at-tcp-route",
+            (Rule::Stripped, _) => "gateway-api-client-cert-not-forwarded",
+            (Rule::Spoofable, Cause::Appended) => "gateway-api-cert-header-append",
+            (Rule::Spoofable, _) => "gateway-api-cert-header-unguarded",
+            (Rule::NotRequested, _) => "gateway-api-client-cert-not-requested",
+            (Rule::Malformed, _) => "gateway-api-cert-malformed",
+            (Rule::Weak, _) => "gateway-api-cert-sha1-only",
+            (Rule::Unverified, _) => "gateway-api-insecure-fallback",
+            (Rule::Logged, _) => "gateway-api-log-credentials",
+        }
+    }
+
+    fn fix(&self, rule: Rule, cause: Cause, header: Option<&str>) -> String {
+        fix(rule, cause, header)
+    }
+}
+
+/// How the routes of the API are mended, whoever serves them.
+pub(super) fn fix(rule: Rule, cause: Cause, header: Option<&str>) -> String {
+    let header = header.unwrap_or("X-Forwarded-Client-Cert");
+    match (rule, cause) {
+        (Rule::Stripped, Cause::WrongProtocol) => {
+            "Attach an HTTPRoute to a listener of protocol HTTPS, or pass TLS through (`tls: { mode: Passthrough }`).".to_owned()
+        }
+        (Rule::DpopBroken, Cause::NotListed) => {
+            "List DPoP beside Authorization in allowHeaders, and DPoP-Nonce in exposeHeaders.".to_owned()
+        }
+        (Rule::DpopBroken, Cause::Rewritten) => {
+            "Keep host and path, or tell the upstream: set X-Forwarded-Host and X-Forwarded-Prefix in a RequestHeaderModifier.".to_owned()
+        }
+        (Rule::Spoofable, _) => {
+            format!("List {header} under `remove` in the RequestHeaderModifier, too: what is removed goes before what is set.")
+        }
+        (Rule::NotRequested, _) => {
+            "Name the authority: `tls: { frontend: { default: { validation: { caCertificateRefs: […] } } } }` in the Gateway.".to_owned()
+        }
+        (Rule::Malformed | Rule::Weak, _) => "Set %DOWNSTREAM_PEER_CERT% under a name of its own.".to_owned(),
+        (Rule::Unverified, _) => "Write `mode: AllowValidOnly` in the frontend validation.".to_owned(),
+        (Rule::Logged, _) => "Take the credential out of the format of the access log.".to_owned(),
+        (Rule::Stripped | Rule::DpopBroken, _) => format!("Take {header} out of the RequestHeaderModifier."),
+    }
+}
+
+/// Whether a text holds objects of the API, or classes of it.
+pub(super) fn speaks(text: &str) -> bool {
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    has("gateway.networking.k8s.io/") && has("kind") || is_envoy_gateway(text)
+}
+
+/// Whether a text holds policies of Envoy Gateway.
+pub(super) fn is_envoy_gateway(text: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), b"gateway.envoyproxy.io/v1").is_some()
+}
+
+/// What could not be read of these files, as a configuration of its own.
+pub(super) fn unread(manifests: &Manifests, of: &dyn Fn(u32) -> bool) -> Option<Configuration> {
+    let holes = manifests.holes().iter().filter(|(place, _)| of(place.file));
+    let holes: Vec<Hole> = holes.map(|(place, reason)| Hole { place: *place, reason: reason.clone() }).collect();
+    (!holes.is_empty()).then(|| Configuration { holes, ..Configuration::default() })
+}
+
+/// Who serves a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    EnvoyGateway,
+    Istio,
+    Contour,
+    /// Somebody else, or that is not known.
+    Other,
+}
+
+/// All objects of the API.
+pub(super) struct Api<'a> {
+    pub(super) objects: &'a Objects<'a>,
+    pub(super) files: &'a Files,
+    pub(super) graft: Graft,
+    /// Upstreams are told what the host was before it was rewritten.
+    tells_host: bool,
+}
+
+/// How a listener deals with requests, apart from what routes say.
+pub(super) struct Manner<'a> {
+    pub(super) transport: Transport<'a>,
+    /// Of the connection manager.
+    pub(super) settings: Entries,
+    pub(super) filters: Vec<Piece>,
+    /// Of virtual hosts.
+    pub(super) host: Entries,
+    /// Nothing in the values of headers is a format, and nothing is known but what routes do by name.
+    pub(super) literal: bool,
+    /// Where it stands.
+    pub(super) files: Vec<u32>,
+}
+
+/// How a listener of a gateway deals with requests of a route.
+pub(super) type Manners<'m, 'a> = dyn Fn(&Object<'a>, &Listener<'a>, Option<&Object<'a>>) -> Manner<'a> + 'm;
+
+impl<'a> Api<'a> {
+    pub(super) fn new(files: &'a Files, objects: &'a Objects<'a>, tells_host: bool) -> Self {
+        Self { objects, files, graft: Graft::new(files), tells_host }
+    }
+
+    /// The class of a gateway, if it is here.
+    pub(super) fn class_object(&self, gateway: &Object<'a>) -> Option<Object<'a>> {
+        let name = gateway.spec()?.word("gatewayClassName")?;
+        self.objects.find(gateway.at.file, GROUP, "GatewayClass", None, name).one()
+    }
+
+    /// Who serves a gateway: its class says, or a policy that only one product has.
+    pub(super) fn class(&self, gateway: &Object<'a>) -> Class {
+        let controller = self.class_object(gateway).and_then(|class| class.spec()?.word("controllerName"));
+        let name = gateway.spec().and_then(|spec| spec.word("gatewayClassName"));
+        match controller {
+            Some(controller) if controller.starts_with("gateway.envoyproxy.io/") => Class::EnvoyGateway,
+            Some("istio.io/gateway-controller") => Class::Istio,
+            Some(controller) if controller.starts_with("projectcontour.io/") => Class::Contour,
+            Some(_) => Class::Other,
+            None if self.has_policy(gateway) => Class::EnvoyGateway,
+            // Istio makes this class itself.
+            None if name == Some("istio") => Class::Istio,
+            None => Class::Other,
+        }
+    }
+
+    /// Whether a policy of Envoy Gateway is for this gateway.
+    fn has_policy(&self, gateway: &Object<'a>) -> bool {
+        ["ClientTrafficPolicy", "SecurityPolicy", "BackendTrafficPolicy", "EnvoyPatchPolicy"].iter().any(|kind| {
+            let mut policies = self.objects.of_kind(ENVOY_GATEWAY, kind);
+            policies.any(|policy| listeners::targets(self, &policy, gateway).is_some())
+        })
+    }
+
+    /// The gateway that a route names as its parent.
+    fn parent(&self, route: &Object<'a>, parent: At<'a>) -> Option<Object<'a>> {
+        let gateway = parent.word("kind").is_none_or(|kind| kind == "Gateway")
+            && parent.word("group").is_none_or(|group| GROUP.contains(&group));
+        let namespace = parent.word("namespace").or(route.namespace);
+        let name = parent.word("name").filter(|_| gateway)?;
+        self.objects.find(route.at.file, GROUP, "Gateway", namespace, name).one()
+    }
+
+    fn routes(&self) -> impl Iterator<Item = Object<'a>> {
+        routes::HTTP.iter().chain(&routes::BYTES).flat_map(|kind| self.objects.of_kind(GROUP, kind))
+    }
+
+    /// The gateways that are wanted, each with its routes.
+    pub(super) fn configurations(
+        &self,
+        wanted: &dyn Fn(&Object<'a>) -> bool,
+        manners: &Manners<'_, 'a>,
+    ) -> Vec<Configuration> {
+        let gateways = self.objects.of_kind(GROUP, "Gateway").filter(|gateway| wanted(gateway));
+        let lowered = gateways.map(|gateway| self.gateway(&gateway, manners));
+        lowered.filter(|configuration| !configuration.hops.is_empty()).collect()
+    }
+
+    fn gateway(&self, gateway: &Object<'a>, manners: &Manners<'_, 'a>) -> Configuration {
+        let mut files: BTreeSet<u32> = BTreeSet::from([gateway.at.file]);
+        let (mut known, mut veiled) = (Vec::new(), Vec::new());
+        for at in gateway.spec().into_iter().flat_map(|spec| spec.list("listeners")) {
+            let listener = Listener { gateway: *gateway, at };
+            for route in self.routes().filter(|route| routes::names_parent(self, route, gateway, at)) {
+                let mut manner = manners(gateway, &listener, Some(&route));
+                let into = if manner.literal { &mut veiled } else { &mut known };
+                files.insert(route.at.file);
+                files.extend(manner.files.iter().copied());
+                into.extend(self.listener(&listener, &route, &mut manner));
+            }
+        }
+        let mut configuration = made::lower(&self.graft, known);
+        let mut rest = made::lower(&self.graft, veiled);
+        rest.hops.iter_mut().for_each(made::veil);
+        configuration.hops.append(&mut rest.hops);
+        configuration.complete = rest.hops.is_empty() && configuration.holes.is_empty() && !gateway.template;
+        configuration.files = files.into_iter().collect();
+        configuration
+    }
+
+    /// What a listener makes of the requests of a route.
+    fn listener(&self, listener: &Listener<'a>, route: &Object<'a>, manner: &mut Manner<'a>) -> Option<Piece> {
+        let graft = &self.graft;
+        let own = listener.at.word("hostname");
+        let wanted: Vec<&str> = route.spec()?.list("hostnames").filter_map(At::text).collect();
+        let names: Vec<String> = match own {
+            _ if wanted.is_empty() => own.into_iter().map(str::to_ascii_lowercase).collect(),
+            own => {
+                let fits = |name: &&str| own.is_none_or(|own| overlap(own, name));
+                wanted.into_iter().filter(fits).map(str::to_ascii_lowercase).collect()
+            }
+        };
+        let any = route.spec()?.list("hostnames").next().is_none();
+        if names.is_empty() && !any {
+            return None;
+        }
+        let filter = if routes::BYTES.contains(&route.kind) {
+            let clusters = routes::bytes(self, route);
+            (!clusters.is_empty()).then(|| made::tcp_proxy(graft, listener.at, clusters))?
+        } else {
+            if listener.passes() {
+                return None; // such a listener takes no such route
+            }
+            let domains = if names.is_empty() { vec!["*".to_owned()] } else { names.clone() };
+            let host = routes::host(self, route, manner, &domains)?;
+            let filters = std::iter::once(made::cors_filter(graft, listener.at)).chain(std::mem::take(&mut manner.filters));
+            let settings = std::mem::take(&mut manner.settings);
+            made::manager(graft, listener.at, settings, filters.collect(), Vec::new(), vec![host])
+        };
+        let edge = Edge {
+            from: listener.at,
+            name: format!("gateway {}", listener.gateway.name.unwrap_or("without a known name")),
+            port: listener.at.word("port").map(str::to_owned),
+            names: if routes::BYTES.contains(&route.kind) { names } else { own.into_iter().map(str::to_owned).collect() },
+            transport: manner.transport,
+        };
+        Some(edge.listener(graft, vec![filter]))
+    }
+
+    /// Routes whose gateways are not here, file by file.
+    fn loose(&self) -> Vec<Configuration> {
+        let mut listeners: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
+        let loose = self.routes().filter(|route| routes::HTTP.contains(&route.kind) && routes::is_loose(self, route));
+        for route in loose {
+            let mut manner = Manner {
+                transport: Transport::None,
+                settings: Vec::new(),
+                filters: vec![made::cors_filter(&self.graft, route.at)],
+                host: Vec::new(),
+                literal: true,
+                files: Vec::new(),
+            };
+            let names: Vec<String> = route
+                .spec()
+                .into_iter()
+                .flat_map(|spec| spec.list("hostnames"))
+                .map(|at| at.text().unwrap_or("*").to_ascii_lowercase())
+                .collect();
+            let Some(host) = routes::host(self, &route, &mut manner, &names) else { continue };
+            let manager = made::manager(&self.graft, route.at, Vec::new(), manner.filters, Vec::new(), vec![host]);
+            let edge = Edge {
+                from: route.at,
+                name: "a gateway that is not here".to_owned(),
+                port: None,
+                names: Vec::new(),
+                transport: Transport::None,
+            };
+            listeners.entry(route.at.file).or_default().push(edge.listener(&self.graft, vec![manager]));
+        }
+        let lowered = listeners.into_iter().map(|(file, listeners)| {
+            let mut configuration = made::lower(&self.graft, listeners);
+            configuration.hops.iter_mut().for_each(made::veil);
+            configuration.files = vec![file];
+            configuration
+        });
+        lowered.collect()
+    }
+}
+
+/// How those listeners deal with requests that are no other front end's.
+fn manner<'a>(api: &Api<'a>, gateway: &Object<'a>, listener: &Listener<'a>) -> Manner<'a> {
+    let graft = &api.graft;
+    let asks = listener.validation();
+    let class = api.class(gateway);
+    let transport = match (asks, class) {
+        _ if listener.is_plain() => Transport::None,
+        (Some((at, verified)), _) => Transport::Asks { at, required: verified, verified },
+        (None, Class::Istio) => listener.istio(),
+        (None, _) => Transport::Ends(listener.at),
+    };
+    let at = match transport {
+        Transport::Asks { at, .. } | Transport::Ends(at) => at,
+        _ => listener.at,
+    };
+    let mode = match class {
+        Class::Istio => graft.text(at, "SANITIZE_SET"),
+        _ => graft.unknown(at),
+    };
+    Manner {
+        transport,
+        settings: vec![("forward_client_cert_details", mode)],
+        filters: Vec::new(),
+        host: Vec::new(),
+        literal: class == Class::Other,
+        files: Vec::new(),
+    }
+}
