@@ -219,7 +219,15 @@ pub fn inner(files: &Files, at: At<'_>) -> Inner {
     let text = &files.get(at.file).text;
     let (start, end) = at.node.bytes;
     let own = at.node.text().unwrap_or_default();
-    inner::at(text, start).unwrap_or_else(|| {
+    // The parser lets a block begin with its first line or with its indicator.
+    let head = text.get(..start).unwrap_or_default().trim_end();
+    let line = head.rfind('\n').map_or(0, |at| at + 1);
+    let indicator = head[line..].rfind(['|', '>']).map(|at| line + at);
+    let block = || {
+        inner::at(text, indicator.filter(|_| head.len() < start)?)
+            .filter(|inner| inner.text.trim_end() == own.trim_end())
+    };
+    inner::at(text, start).or_else(block).unwrap_or_else(|| {
         // In plain and single-quoted texts the bytes stand as they are, unless the text goes over several lines.
         let raw = text.get(start..end).unwrap_or_default();
         Inner::whole(own, start + raw.find(own).unwrap_or(0), end)
@@ -510,7 +518,7 @@ mod tests {
 
     #[test]
     fn inner_texts_keep_their_places() {
-        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a.conf: |\n    listen 1;\n  b: 'listen 2;'\n  c: listen 3;\n";
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a.conf: |-\n    server:\n      listen 1;\n  b: 'listen 2;'\n  c: listen 3;\n";
         let files = files(&[("a.yaml", text)]);
         let manifests = read(&files);
         let objects = manifests.objects(&files);

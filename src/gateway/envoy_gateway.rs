@@ -27,10 +27,10 @@ impl FrontEnd for EnvoyGateway {
         let manifests = Manifests::read(files, own);
         let objects = manifests.objects(files);
         let api = Api::new(files, &objects, true);
-        let mut all = api.configurations(
-            &|gateway| api.class(gateway) == Class::EnvoyGateway,
-            &|gateway, listener, route| Policies { api: &api, gateway: *gateway, listener: *listener }.manner(route),
-        );
+        let mut all = api
+            .configurations(&|gateway| api.class(gateway) == Class::EnvoyGateway, &|gateway, listener, route| {
+                Policies { api: &api, gateway: *gateway, listener: *listener }.manner(route)
+            });
         all.extend(gateway_api::unread(&manifests, &|file| gateway_api::is_envoy_gateway(&files.get(file).text)));
         all
     }
@@ -111,7 +111,8 @@ impl<'a> Policies<'a, '_> {
         let meant = all.filter_map(|policy| Some((policy, targets(self.api, &policy, &self.gateway)?)));
         let name = self.listener.at.word("name");
         let meant: Vec<_> = meant.filter(|(_, section)| section.is_none() || *section == name).collect();
-        let narrow: Vec<Object<'a>> = meant.iter().filter(|(_, part)| part.is_some()).map(|(policy, _)| *policy).collect();
+        let narrow: Vec<Object<'a>> =
+            meant.iter().filter(|(_, part)| part.is_some()).map(|(policy, _)| *policy).collect();
         let chosen = if narrow.is_empty() { meant.into_iter().map(|(policy, _)| policy).collect() } else { narrow };
         match chosen.as_slice() {
             [] => Force::None,
@@ -149,7 +150,8 @@ impl<'a> Policies<'a, '_> {
         }
         settings.extend(self.details(spec, transport));
         let headers = spec.and_then(|spec| spec.get("headers"));
-        if let Some(at) = headers.and_then(|at| at.get("withUnderscoresAction")).filter(|at| at.text() == Some("Allow")) {
+        if let Some(at) = headers.and_then(|at| at.get("withUnderscoresAction")).filter(|at| at.text() == Some("Allow"))
+        {
             let allow = graft.mapping(at, vec![("headers_with_underscores_action", graft.text(at, "ALLOW"))]);
             settings.push(("common_http_protocol_options", allow));
         }
@@ -163,7 +165,9 @@ impl<'a> Policies<'a, '_> {
         if let Some(security) = self.security(route) {
             files.push(security.at.file);
             let spec = security.spec();
-            host.extend(spec.and_then(|spec| spec.get("cors")).map(|at| ("typed_per_filter_config", made::cors(graft, at))));
+            host.extend(
+                spec.and_then(|spec| spec.get("cors")).map(|at| ("typed_per_filter_config", made::cors(graft, at))),
+            );
             filters.extend(spec.and_then(|spec| spec.get("extAuth")).map(|at| ext_auth(graft, at)));
         }
         Manner { transport, settings, filters, host, literal: false, files }
@@ -281,14 +285,20 @@ impl<'a> Policies<'a, '_> {
         let namespace = reference.word("namespace").or(self.gateway.namespace.filter(|_| own.is_some()));
         let name = reference.word("name").unwrap_or_default();
         let found = self.api.objects.find(reference.file, ENVOY_GATEWAY, "EnvoyProxy", namespace, name);
-        let Some(log) = found.one().and_then(|found| found.spec()?.path(&["telemetry", "accessLog"])) else { return none };
+        let Some(log) = found.one().and_then(|found| found.spec()?.path(&["telemetry", "accessLog"])) else {
+            return none;
+        };
         if log.switch("disable", false) == Switch::On {
             return none;
         }
         let formats = log.list("settings").filter_map(|setting| {
             let format = setting.get("format")?;
             let text = format.get("text").or_else(|| format.get("json"))?;
-            Some(made::file_log(&self.api.graft, setting.get("sinks").unwrap_or(setting), Some(self.api.graft.copy(text))))
+            Some(made::file_log(
+                &self.api.graft,
+                setting.get("sinks").unwrap_or(setting),
+                Some(self.api.graft.copy(text)),
+            ))
         });
         (formats.collect(), Some(log.file))
     }
@@ -297,7 +307,9 @@ impl<'a> Policies<'a, '_> {
 /// Changes of headers before a request is routed.
 fn mutations<'a>(graft: &Graft, early: At<'a>) -> Piece {
     let mut all: Vec<Piece> = Vec::new();
-    for (key, action) in [("set", "OVERWRITE_IF_EXISTS_OR_ADD"), ("add", "APPEND_IF_EXISTS_OR_ADD"), ("addIfAbsent", "ADD_IF_ABSENT")] {
+    for (key, action) in
+        [("set", "OVERWRITE_IF_EXISTS_OR_ADD"), ("add", "APPEND_IF_EXISTS_OR_ADD"), ("addIfAbsent", "ADD_IF_ABSENT")]
+    {
         for at in early.list(key) {
             let Some(name) = at.get("name") else { continue };
             let value = at.get("value").map_or_else(|| graft.text(name, ""), |value| graft.copy(value));
@@ -310,7 +322,8 @@ fn mutations<'a>(graft: &Graft, early: At<'a>) -> Piece {
     // Anything may fit a pattern.
     all.extend(early.list("removeOnMatch").map(|at| graft.mapping(at, vec![("remove_on_match", graft.copy(at))])));
     let config = graft.mapping(early, vec![("mutations", graft.list(early, all))]);
-    graft.mapping(early, vec![("name", graft.text(early, "envoy.http.early_header_mutation")), ("typed_config", config)])
+    graft
+        .mapping(early, vec![("name", graft.text(early, "envoy.http.early_header_mutation")), ("typed_config", config)])
 }
 
 /// The filter that asks the service of a policy.

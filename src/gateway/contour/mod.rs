@@ -87,10 +87,14 @@ impl FrontEnd for Contour {
             }
             (Rule::Stripped, _) => "Write `forwardClientCertificate: { cert: true }` under clientValidation.",
             (Rule::Spoofable, _) => {
-                return format!("List {header} under requestHeadersPolicy.remove, too: what is removed goes before what is set.");
+                return format!(
+                    "List {header} under requestHeadersPolicy.remove, too: what is removed goes before what is set."
+                );
             }
             (Rule::NotRequested, _) => "Write `clientValidation: { caSecret: … }` under virtualhost.tls.",
-            (Rule::Malformed | Rule::Weak, _) => "Write `forwardClientCertificate: { cert: true }` in place of a header of your own.",
+            (Rule::Malformed | Rule::Weak, _) => {
+                "Write `forwardClientCertificate: { cert: true }` in place of a header of your own."
+            }
             (Rule::Unverified, _) => "Take skipClientCertValidation out, and name the authority in caSecret.",
             (Rule::DpopBroken, Cause::Consumed) => "Write `forwardJWT: true` in the provider.",
             (Rule::DpopBroken, Cause::NotListed) => {

@@ -60,8 +60,10 @@ impl<'a, 'w> Root<'a, 'w> {
         self.collect(self.object, &[], DEEP, &mut routes);
         // The more specific one is asked first.
         routes.sort_by_key(|route| std::cmp::Reverse(route.path().len()));
-        let plain: Vec<&Included<'a>> =
-            routes.iter().filter(|route| tls.is_none() || route.at.switch("permitInsecure", false) == Switch::On).collect();
+        let plain: Vec<&Included<'a>> = routes
+            .iter()
+            .filter(|route| tls.is_none() || route.at.switch("permitInsecure", false) == Switch::On)
+            .collect();
         let mut listeners = Vec::new();
         if let Some(tls) = tls {
             let all: Vec<&Included<'a>> = routes.iter().collect();
@@ -99,7 +101,8 @@ impl<'a, 'w> Root<'a, 'w> {
     fn manager(&self, virtualhost: At<'a>, validation: Option<At<'a>>, routes: &[&Included<'a>]) -> Option<Piece> {
         let graft = &self.world.graft;
         let providers: Vec<At<'a>> = virtualhost.list("jwtProviders").collect();
-        let default = providers.iter().find(|at| at.switch("default", false) == Switch::On).and_then(|at| at.word("name"));
+        let default =
+            providers.iter().find(|at| at.switch("default", false) == Switch::On).and_then(|at| at.word("name"));
         let made: Vec<Piece> =
             routes.iter().filter_map(|route| self.route(route, default, !providers.is_empty())).collect();
         if made.is_empty() {
@@ -151,7 +154,9 @@ impl<'a, 'w> Root<'a, 'w> {
         action.push(("weighted_clusters", graft.mapping(at, vec![("clusters", graft.list(at, weighted))])));
         let path = route.path();
         let replaced = at.path(&["pathRewritePolicy", "replacePrefix"]).into_iter().flat_map(At::items);
-        let replaced = replaced.filter(|one| one.word("prefix").is_none_or(|prefix| path == prefix)).find_map(|one| one.get("replacement"));
+        let replaced = replaced
+            .filter(|one| one.word("prefix").is_none_or(|prefix| path == prefix))
+            .find_map(|one| one.get("replacement"));
         action.extend(replaced.map(|at| ("prefix_rewrite", graft.copy(at))));
         let mut made = headers.entries(graft, at);
         made.push(("match", route.condition(graft, &path)));
@@ -166,7 +171,10 @@ impl<'a, 'w> Root<'a, 'w> {
                 None => ("disabled", graft.text(from, "true")),
             };
             let setting = graft.mapping(from, vec![setting]);
-            made.push(("typed_per_filter_config", graft.mapping(from, vec![("envoy.filters.http.jwt_authn", setting)])));
+            made.push((
+                "typed_per_filter_config",
+                graft.mapping(from, vec![("envoy.filters.http.jwt_authn", setting)]),
+            ));
         }
         Some(graft.mapping(at, made))
     }
@@ -177,7 +185,11 @@ impl Included<'_> {
     fn path(&self) -> String {
         let parts = self.conditions.iter().filter_map(|at| at.word("prefix").or_else(|| at.word("exact")));
         let joined: Vec<&str> = parts.map(|part| part.trim_matches('/')).filter(|part| !part.is_empty()).collect();
-        let end = self.conditions.last().and_then(|at| at.word("prefix")).is_some_and(|last| last.len() > 1 && last.ends_with('/'));
+        let end = self
+            .conditions
+            .last()
+            .and_then(|at| at.word("prefix"))
+            .is_some_and(|last| last.len() > 1 && last.ends_with('/'));
         format!("/{}{}", joined.join("/"), if end && !joined.is_empty() { "/" } else { "" })
     }
 
@@ -192,8 +204,9 @@ impl Included<'_> {
         };
         for (key, name) in [("header", "headers"), ("queryParameter", "query_parameters")] {
             let named = self.conditions.iter().filter_map(|at| at.get(key));
-            let named: Vec<Piece> =
-                named.map(|at| graft.mapping(at, vec![("name", graft.text(at, at.word("name").unwrap_or("?")))])).collect();
+            let named: Vec<Piece> = named
+                .map(|at| graft.mapping(at, vec![("name", graft.text(at, at.word("name").unwrap_or("?")))]))
+                .collect();
             if !named.is_empty() {
                 entries.push((name, graft.list(from, named)));
             }
@@ -213,7 +226,11 @@ fn transport(tls: At<'_>) -> Transport<'_> {
     match (at.switch("skipClientCertValidation", false), optional) {
         (Switch::Unknown, _) | (_, Switch::Unknown) => Transport::Unknown(at),
         // Without an authority Envoy asks for a certificate and does not insist.
-        (Switch::On, optional) => Transport::Asks { at, required: authority && optional == Switch::Off, verified: false },
+        (Switch::On, optional) => Transport::Asks {
+            at: at.get("skipClientCertValidation").unwrap_or(at),
+            required: authority && optional == Switch::Off,
+            verified: false,
+        },
         // Without an authority the proxy is refused.
         (Switch::Off, _) if !authority => Transport::Unknown(at),
         (Switch::Off, optional) => Transport::Asks { at, required: optional == Switch::Off, verified: true },
@@ -269,11 +286,17 @@ fn authorization(graft: &Graft, at: At<'_>) -> Piece {
     let mut entries: Entries = Vec::new();
     if at.word("serviceType").is_some_and(|kind| kind.eq_ignore_ascii_case("http")) {
         let settings = at.get("httpSettings").unwrap_or(at);
-        let cluster = graft.text(settings, at.path(&["extensionRef", "name"]).and_then(At::text).unwrap_or("the authorization service"));
+        let cluster = graft.text(
+            settings,
+            at.path(&["extensionRef", "name"]).and_then(At::text).unwrap_or("the authorization service"),
+        );
         let mut call: Entries = vec![("server_uri", graft.mapping(settings, vec![("cluster", cluster)]))];
         let patterns = |list: At<'_>| graft.mapping(list, vec![("patterns", graft.copy(list))]);
         if let Some(list) = settings.get("allowedUpstreamHeaders") {
-            call.push(("authorization_response", graft.mapping(list, vec![("allowed_upstream_headers", patterns(list))])));
+            call.push((
+                "authorization_response",
+                graft.mapping(list, vec![("allowed_upstream_headers", patterns(list))]),
+            ));
         }
         entries.push(("http_service", graft.mapping(settings, call)));
         if let Some(list) = settings.get("allowedAuthorizationHeaders") {

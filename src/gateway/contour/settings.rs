@@ -34,12 +34,13 @@ impl<'a> Settings<'a> {
             Some(spec.get("runtimeSettings").unwrap_or(spec))
         });
         let maps = objects.of_kind(&[""], "ConfigMap").filter_map(|object| object.at.get("data"));
-        let texts = maps.filter_map(|data| data.entries().find(|(key, _)| *key == "contour.yaml")).filter_map(|(_, at)| {
-            at.text()?;
-            let inner = kubernetes::inner(files, at);
-            let node = yaml::parse_broken(&inner.text).documents.into_iter().next()?;
-            Some((at.file, moved(&node, &|offset| inner.outer(offset))))
-        });
+        let texts =
+            maps.filter_map(|data| data.entries().find(|(key, _)| *key == "contour.yaml")).filter_map(|(_, at)| {
+                at.text()?;
+                let inner = kubernetes::inner(files, at);
+                let node = yaml::parse_broken(&inner.text).documents.into_iter().next()?;
+                Some((at.file, moved(&node, &|offset| inner.outer(offset))))
+            });
         Self { objects: of_kind.collect(), texts: texts.collect() }
     }
 

@@ -57,10 +57,8 @@ impl Edge<'_> {
             chain.push(("filter_chain_match", graft.mapping(from, vec![("server_names", graft.list(from, names))])));
         }
         chain.extend(self.transport(graft).map(|socket| ("transport_socket", socket)));
-        let mut listener: Entries = vec![
-            ("name", text(&self.name)),
-            ("filter_chains", graft.list(from, vec![graft.mapping(from, chain)])),
-        ];
+        let mut listener: Entries =
+            vec![("name", text(&self.name)), ("filter_chains", graft.list(from, vec![graft.mapping(from, chain)]))];
         if let Some(port) = &self.port {
             let socket = graft.mapping(from, vec![("address", text("0.0.0.0")), ("port_value", text(port))]);
             listener.push(("address", graft.mapping(from, vec![("socket_address", socket)])));
@@ -75,14 +73,16 @@ impl Edge<'_> {
             Transport::Unknown(at) => return Some(graft.mapping(at, vec![("name", graft.text(at, tls))])),
             Transport::Ends(at) => (at, Vec::new()),
             Transport::Asks { at, verified, .. } => {
-                let mut validation: Entries = vec![("trusted_ca", graft.mapping(at, vec![("filename", graft.text(at, "ca"))]))];
+                let mut validation: Entries =
+                    vec![("trusted_ca", graft.mapping(at, vec![("filename", graft.text(at, "ca"))]))];
                 if !verified {
                     validation.push(("trust_chain_verification", graft.text(at, "ACCEPT_UNTRUSTED")));
                 }
                 (at, vec![("validation_context", graft.mapping(at, validation))])
             }
         };
-        let mut context: Entries = vec![("@type", graft.text(at, type_url("transport_sockets.tls.v3.DownstreamTlsContext")))];
+        let mut context: Entries =
+            vec![("@type", graft.text(at, type_url("transport_sockets.tls.v3.DownstreamTlsContext")))];
         context.push(("common_tls_context", graft.mapping(at, common)));
         if let Transport::Asks { required, .. } = self.transport {
             context.push(("require_client_certificate", graft.text(at, if required { "true" } else { "false" })));
@@ -129,13 +129,7 @@ pub(in crate::gateway) fn everything(graft: &Graft, from: At<'_>, cluster: &str)
 }
 
 /// An HTTP filter.
-pub(in crate::gateway) fn filter(
-    graft: &Graft,
-    from: At<'_>,
-    kind: &str,
-    message: &str,
-    entries: Entries,
-) -> Piece {
+pub(in crate::gateway) fn filter(graft: &Graft, from: At<'_>, kind: &str, message: &str, entries: Entries) -> Piece {
     extension(graft, from, "http", kind, message, entries)
 }
 
@@ -154,7 +148,8 @@ pub(in crate::gateway) fn unknown_filter(graft: &Graft, from: At<'_>) -> Piece {
 /// A filter that checks tokens, with its providers; any of them will do.
 pub(in crate::gateway) fn jwt(graft: &Graft, from: At<'_>, providers: Vec<(At<'_>, String, Entries)>) -> Piece {
     let names: Vec<(At<'_>, String)> = providers.iter().map(|(at, name, _)| (*at, name.clone())).collect();
-    let required = |(at, name): &(At<'_>, String)| graft.mapping(*at, vec![("provider_name", graft.text(*at, name.clone()))]);
+    let required =
+        |(at, name): &(At<'_>, String)| graft.mapping(*at, vec![("provider_name", graft.text(*at, name.clone()))]);
     let requirements = graft.list(from, names.iter().map(required).collect());
     let any = graft.mapping(from, vec![("requirements", requirements)]);
     let map = names.iter().map(|name| (name.1.as_str(), required(name))).collect();
@@ -227,7 +222,6 @@ pub(in crate::gateway) struct Headers {
 pub(in crate::gateway) enum Action {
     Overwrite,
     Append,
-    AddIfAbsent,
 }
 
 impl Headers {
@@ -263,7 +257,6 @@ impl Headers {
         let action = match action {
             Action::Overwrite => "OVERWRITE_IF_EXISTS_OR_ADD",
             Action::Append => "APPEND_IF_EXISTS_OR_ADD",
-            Action::AddIfAbsent => "ADD_IF_ABSENT",
         };
         let mut option: Entries = vec![("header", header), ("append_action", graft.text(at, action))];
         if keeps_empty {

@@ -50,9 +50,14 @@ impl<'a> Listener<'a> {
 }
 
 /// A reference by which a policy is for an object; with the name of a part of it, if it is for that alone.
-pub(in crate::gateway) fn targets<'a>(api: &Api<'a>, policy: &Object<'a>, object: &Object<'a>) -> Option<Option<&'a str>> {
+pub(in crate::gateway) fn targets<'a>(
+    api: &Api<'a>,
+    policy: &Object<'a>,
+    object: &Object<'a>,
+) -> Option<Option<&'a str>> {
     let spec = policy.spec()?;
-    if !kubernetes::may_be_same(policy.namespace, object.namespace) || !api.objects.sees(policy.at.file, object.at.file) {
+    if !kubernetes::may_be_same(policy.namespace, object.namespace) || !api.objects.sees(policy.at.file, object.at.file)
+    {
         return None;
     }
     let named = spec.get("targetRef").into_iter().chain(spec.list("targetRefs"));

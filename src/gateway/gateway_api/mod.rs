@@ -39,10 +39,10 @@ impl FrontEnd for GatewayApi {
         let manifests = Manifests::read(files, own);
         let objects = manifests.objects(files);
         let api = Api::new(files, &objects, false);
-        let mut all = api.configurations(
-            &|gateway| !matches!(api.class(gateway), Class::EnvoyGateway),
-            &|gateway, listener, _| manner(&api, gateway, listener),
-        );
+        let mut all = api
+            .configurations(&|gateway| !matches!(api.class(gateway), Class::EnvoyGateway), &|gateway, listener, _| {
+                manner(&api, gateway, listener)
+            });
         all.extend(api.loose());
         all.extend(unread(&manifests, &|file| !is_envoy_gateway(&files.get(file).text)));
         all
@@ -257,7 +257,8 @@ impl<'a> Api<'a> {
             }
             let domains = if names.is_empty() { vec!["*".to_owned()] } else { names.clone() };
             let host = routes::host(self, route, manner, &domains)?;
-            let filters = std::iter::once(made::cors_filter(graft, listener.at)).chain(std::mem::take(&mut manner.filters));
+            let filters =
+                std::iter::once(made::cors_filter(graft, listener.at)).chain(std::mem::take(&mut manner.filters));
             let settings = std::mem::take(&mut manner.settings);
             made::manager(graft, listener.at, settings, filters.collect(), Vec::new(), vec![host])
         };
@@ -265,7 +266,11 @@ impl<'a> Api<'a> {
             from: listener.at,
             name: format!("gateway {}", listener.gateway.name.unwrap_or("without a known name")),
             port: listener.at.word("port").map(str::to_owned),
-            names: if routes::BYTES.contains(&route.kind) { names } else { own.into_iter().map(str::to_owned).collect() },
+            names: if routes::BYTES.contains(&route.kind) {
+                names
+            } else {
+                own.into_iter().map(str::to_owned).collect()
+            },
             transport: manner.transport,
         };
         Some(edge.listener(graft, vec![filter]))

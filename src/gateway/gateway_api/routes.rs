@@ -193,7 +193,10 @@ impl<'a> Rule<'a, '_> {
         let graft = &self.api.graft;
         if let Some(host) = rewrite.get("hostname").filter(|at| !at.is_empty()) {
             action.push(("host_rewrite_literal", graft.text(host, host.text().unwrap_or("?"))));
-            action.push(("append_x_forwarded_host", graft.text(host, if self.api.tells_host { "true" } else { "false" })));
+            action.push((
+                "append_x_forwarded_host",
+                graft.text(host, if self.api.tells_host { "true" } else { "false" }),
+            ));
         }
         let Some(path) = rewrite.get("path") else { return };
         let prefix = matched.and_then(|at| at.path(&["path", "value"])).and_then(At::text).unwrap_or("/");
@@ -211,7 +214,9 @@ impl<'a> Rule<'a, '_> {
         let value = path.and_then(|at| at.get("value"));
         let mut entries: Entries = match (path.and_then(|at| at.word("type")), value) {
             (_, None) => vec![("prefix", graft.text(from, "/"))],
-            (None | Some("PathPrefix"), Some(value)) if value.text() == Some("/") => vec![("prefix", graft.copy(value))],
+            (None | Some("PathPrefix"), Some(value)) if value.text() == Some("/") => {
+                vec![("prefix", graft.copy(value))]
+            }
             (None | Some("PathPrefix"), Some(value)) => vec![("path_separated_prefix", graft.copy(value))],
             (Some("Exact"), Some(value)) => vec![("path", graft.copy(value))],
             (Some(_), Some(value)) => vec![("safe_regex", graft.mapping(value, vec![("regex", graft.copy(value))]))],
@@ -243,7 +248,9 @@ pub(super) fn names_parent<'a>(api: &Api<'a>, route: &Object<'a>, gateway: &Obje
         };
         is("sectionName", listener.word("name"))
             && is("port", listener.word("port"))
-            && api.parent(route, parent).is_some_and(|found| found.at.file == gateway.at.file && found.at.node == gateway.at.node)
+            && api
+                .parent(route, parent)
+                .is_some_and(|found| found.at.file == gateway.at.file && found.at.node == gateway.at.node)
     })
 }
 

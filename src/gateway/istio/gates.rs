@@ -53,7 +53,10 @@ impl<'a> Server<'a> {
         let mode = tls.and_then(|tls| tls.get("mode"));
         let passed = tls.is_some()
             && !redirects
-            && matches!(mode.map(|mode| mode.text()), None | Some(Some("PASSTHROUGH" | "AUTO_PASSTHROUGH" | "0" | "3")));
+            && matches!(
+                mode.map(|mode| mode.text()),
+                None | Some(Some("PASSTHROUGH" | "AUTO_PASSTHROUGH" | "0" | "3"))
+            );
         let plain_http = !bytes && protocol != "HTTPS";
         if redirects && plain_http {
             return None; // nothing is passed on
@@ -96,10 +99,12 @@ impl<'a> Server<'a> {
 
     fn transport(&self, tls: At<'a>, mode: Option<At<'a>>) -> Transport<'a> {
         let at = mode.unwrap_or(tls);
-        let skips = tls.switch("insecureSkipVerify", false);
-        let asks = |required: bool| match skips {
+        let asks = |required: bool| match tls.switch("insecureSkipVerify", false) {
             Switch::Unknown => Transport::Unknown(at),
-            skips => Transport::Asks { at, required, verified: skips == Switch::Off },
+            Switch::Off => Transport::Asks { at, required, verified: true },
+            Switch::On => {
+                Transport::Asks { at: tls.get("insecureSkipVerify").unwrap_or(at), required, verified: false }
+            }
         };
         match mode.and_then(At::text) {
             Some("MUTUAL" | "ISTIO_MUTUAL" | "2" | "4") => asks(true),

@@ -48,7 +48,11 @@ impl<'a> Meshes<'a> {
     pub(super) fn read(files: &Files, own: &[u32], objects: &Objects<'a>) -> Self {
         let mut all = Self { objects: Vec::new(), texts: Vec::new(), pods: Vec::new(), apart: Vec::new() };
         for object in objects.iter() {
-            let paths: [&[&str]; 3] = [&["spec", "meshConfig"], &["spec", "values", "meshConfig"], &["spec", "values", "istiod", "meshConfig"]];
+            let paths: [&[&str]; 3] = [
+                &["spec", "meshConfig"],
+                &["spec", "values", "meshConfig"],
+                &["spec", "values", "istiod", "meshConfig"],
+            ];
             all.objects.extend(paths.iter().filter_map(|path| object.at.path(path)));
             let named = object.name.is_some_and(|name| name == "istio" || name.starts_with("istio-"));
             if object.is(&[""], "ConfigMap")
@@ -59,7 +63,9 @@ impl<'a> Meshes<'a> {
             }
             if let Some(pod) = object.pod()
                 && let Some(labels) = pod.path(&["metadata", "labels"])
-                && let Some(at) = pod.path(&["metadata", "annotations"]).and_then(|at| at.entries().find(|(key, _)| *key == ANNOTATION))
+                && let Some(at) = pod
+                    .path(&["metadata", "annotations"])
+                    .and_then(|at| at.entries().find(|(key, _)| *key == ANNOTATION))
                 && let Some(node) = inner(files, at.1)
             {
                 all.pods.push(labels);
@@ -141,7 +147,11 @@ impl<'a> Mesh<'a> {
         let file = self.at.get("accessLogFile").filter(|at| at.text().is_some_and(|path| !path.is_empty()));
         let builtin = names.iter().copied().find(|at| at.text() == Some("envoy"));
         if let Some(at) = file.or(builtin) {
-            logs.push(made::file_log(graft, at, self.at.get("accessLogFormat").filter(|at| !at.is_empty()).map(|at| graft.copy(at))));
+            logs.push(made::file_log(
+                graft,
+                at,
+                self.at.get("accessLogFormat").filter(|at| !at.is_empty()).map(|at| graft.copy(at)),
+            ));
         }
         for name in names {
             let Some(provider) = name.text().and_then(|text| self.provider(text)) else { continue };

@@ -40,14 +40,17 @@ impl FrontEnd for Istio {
         }
         has("proxy.istio.io/config") && has("gatewayTopology")
             || (has("meshConfig") || has("mesh:"))
-                && ["gatewayTopology", "extensionProviders", "accessLogFormat", "proxyHeaders"].iter().any(|word| has(word))
+                && ["gatewayTopology", "extensionProviders", "accessLogFormat", "proxyHeaders"]
+                    .iter()
+                    .any(|word| has(word))
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
         let manifests = Manifests::read(files, own);
         let objects = manifests.objects(files);
         let meshes = Meshes::read(files, own, &objects);
-        let world = World { files, objects: &objects, meshes: meshes.all(), apart: meshes.apart(), graft: Graft::new(files) };
+        let world =
+            World { files, objects: &objects, meshes: meshes.all(), apart: meshes.apart(), graft: Graft::new(files) };
         let mut configurations = world.configurations();
         // What could not be read belongs to nothing in particular.
         let holes: Vec<Hole> =
@@ -184,7 +187,11 @@ impl<'a> World<'a> {
                 None => (route.namespace, text),
             };
             match self.objects.find(route.at.file, NETWORKING, "Gateway", namespace, name) {
-                Found::One(found) => meant.extend(gates.iter().position(|gate| gate.object.at.node == found.at.node && gate.object.at.file == found.at.file)),
+                Found::One(found) => meant.extend(
+                    gates
+                        .iter()
+                        .position(|gate| gate.object.at.node == found.at.node && gate.object.at.file == found.at.file),
+                ),
                 _ => open = true,
             }
         }
@@ -194,7 +201,12 @@ impl<'a> World<'a> {
     }
 
     /// Gateways that share routes.
-    fn together(&self, members: &[usize], gates: &[Gate<'a>], bound: &[(Object<'a>, Vec<usize>, bool)]) -> Configuration {
+    fn together(
+        &self,
+        members: &[usize],
+        gates: &[Gate<'a>],
+        bound: &[(Object<'a>, Vec<usize>, bool)],
+    ) -> Configuration {
         let mut files: BTreeSet<u32> = BTreeSet::new();
         let mut listeners = Vec::new();
         let mut complete = true;

@@ -17,7 +17,9 @@ pub(super) fn ways<'a>(world: &World<'a>, routes: &[Object<'a>], hops: &[Hop]) -
     let mut ways: Vec<Hop> = Vec::new();
     for policy in world.objects.of_kind(SECURITY, "PeerAuthentication") {
         let Some(mode) = policy.spec().and_then(|spec| spec.path(&["mtls", "mode"])) else { continue };
-        if mode.text() != Some("PERMISSIVE") || !routes.iter().any(|route| world.objects.sees(route.at.file, policy.at.file)) {
+        if mode.text() != Some("PERMISSIVE")
+            || !routes.iter().any(|route| world.objects.sees(route.at.file, policy.at.file))
+        {
             continue;
         }
         let mut seen: BTreeSet<&str> = BTreeSet::new();
@@ -39,7 +41,8 @@ pub(super) fn ways<'a>(world: &World<'a>, routes: &[Object<'a>], hops: &[Hop]) -
 /// Whether a policy holds for an upstream: for its namespace as a whole, or for the pods that its service selects.
 fn is_for(world: &World<'_>, policy: &Object<'_>, hop: &Hop) -> bool {
     let name = hop.upstream.label.split(':').next().unwrap_or_default();
-    let Some((service_name, namespace)) = name.strip_suffix(".svc.cluster.local").and_then(|name| name.split_once('.')) else {
+    let Some((service_name, namespace)) = name.strip_suffix(".svc.cluster.local").and_then(|name| name.split_once('.'))
+    else {
         return false;
     };
     let selector = policy.spec().and_then(|spec| spec.get("selector")).filter(|at| !at.is_empty());

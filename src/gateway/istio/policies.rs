@@ -46,7 +46,8 @@ fn acts_on(world: &World<'_>, policy: &Object<'_>, gate: &Gate<'_>) -> bool {
     match selector(policy) {
         Some(selector) => gate.selector().is_some_and(|labels| chooses(selector, labels)),
         None => {
-            let targets = ["targetRef", "targetRefs"].iter().any(|key| policy.spec().is_some_and(|spec| spec.get(key).is_some()));
+            let targets =
+                ["targetRef", "targetRefs"].iter().any(|key| policy.spec().is_some_and(|spec| spec.get(key).is_some()));
             policy.namespace == Some(ROOT) && !targets
         }
     }
@@ -79,14 +80,16 @@ impl<'a> Around<'a> {
         let asked: Vec<Object<'a>> = asked(world).filter(acting).collect();
         let patches: Vec<Object<'a>> = patches(world).filter(acting).collect();
         let meshes: Vec<Mesh<'a>> = world.meshes_for(gate.object.at.file).into_iter().copied().collect();
-        let mut files: Vec<u32> = [&tokens, &asked, &patches].into_iter().flatten().map(|object| object.at.file).collect();
+        let mut files: Vec<u32> =
+            [&tokens, &asked, &patches].into_iter().flatten().map(|object| object.at.file).collect();
         files.extend(meshes.iter().map(Mesh::file));
         let apart = world.apart.iter().filter(|apart| {
             let seen = world.objects.sees(gate.object.at.file, apart.at.file);
             seen && gate.selector().is_some_and(|labels| chooses(labels, apart.labels))
         });
         let said: Vec<At<'a>> = apart.filter_map(|apart| mesh::details(apart.at)).collect();
-        let details = if said.is_empty() { agreed(meshes.iter().map(Mesh::details)) } else { agreed(said.into_iter().map(Some)) };
+        let details =
+            if said.is_empty() { agreed(meshes.iter().map(Mesh::details)) } else { agreed(said.into_iter().map(Some)) };
         if let Details::Said(at) | Details::Unknown(at) = details {
             files.push(at.file);
         }
@@ -188,7 +191,8 @@ impl Patched {
                     "MERGE" | "REPLACE" => {
                         let name = patch.path(&["match", "listener", "filterChain", "filter", "subFilter", "name"]);
                         let known = ["router", "cors", "fault", "compressor", "grpc_web"];
-                        if !name.and_then(At::text).is_some_and(|name| known.iter().any(|known| name.ends_with(known))) {
+                        if !name.and_then(At::text).is_some_and(|name| known.iter().any(|known| name.ends_with(known)))
+                        {
                             all.filters.push(made::unknown_filter(graft, value));
                         }
                     }
@@ -291,7 +295,13 @@ pub(super) fn alone<'a>(world: &World<'a>, gates: &[Gate<'a>]) -> Vec<(u32, Piec
 }
 
 /// The proxies of some workloads, with these filters.
-fn workload<'a>(world: &World<'a>, policy: &Object<'a>, filters: Vec<Piece>, settings: Entries, table: Entries) -> Piece {
+fn workload<'a>(
+    world: &World<'a>,
+    policy: &Object<'a>,
+    filters: Vec<Piece>,
+    settings: Entries,
+    table: Entries,
+) -> Piece {
     let graft = &world.graft;
     let selector = selector(policy);
     let wanted = selector.map(|at| at.get("matchLabels").unwrap_or(at));

@@ -52,7 +52,9 @@ fn host<'a>(world: &World<'a>, route: &Object<'a>, server: Option<&Server<'a>>, 
             let found = world.objects.find(route.at.file, NETWORKING, "VirtualService", namespace, name);
             let Some(inner) = found.one() else { continue };
             let rules = inner.spec().into_iter().flat_map(|spec| spec.list("http"));
-            rules.for_each(|one| routes.extend(Http { object: inner, rule: one, outer: Some(rule) }.routes(world, server)));
+            rules.for_each(|one| {
+                routes.extend(Http { object: inner, rule: one, outer: Some(rule) }.routes(world, server))
+            });
         } else {
             routes.extend(Http { object: *route, rule, outer: None }.routes(world, server));
         }
@@ -61,7 +63,8 @@ fn host<'a>(world: &World<'a>, route: &Object<'a>, server: Option<&Server<'a>>, 
         return None;
     }
     let name = graft.text(route.at, route.name.unwrap_or_default());
-    let entries = vec![("name", name), ("domains", graft.list(route.at, domains)), ("routes", graft.list(route.at, routes))];
+    let entries =
+        vec![("name", name), ("domains", graft.list(route.at, domains)), ("routes", graft.list(route.at, routes))];
     Some(graft.mapping(route.at, entries))
 }
 
@@ -118,7 +121,8 @@ impl<'a> Http<'a> {
             [one] => {
                 let at = one.get("destination")?;
                 action.push(("cluster", graft.text(at.get("host")?, world.service(&self.object, at)?)));
-                authority = operations(graft, one.get("headers"), &mut headers).filter(|_| authority.is_none()).or(authority);
+                authority =
+                    operations(graft, one.get("headers"), &mut headers).filter(|_| authority.is_none()).or(authority);
             }
             many => {
                 let weighted = many.iter().filter(|one| one.word("weight") != Some("0")).filter_map(|one| {
@@ -215,7 +219,8 @@ pub(super) fn bytes<'a>(world: &World<'a>, server: &Server<'a>, bound: &[Object<
         }
         let rules = if passed { spec.list("tls").collect::<Vec<_>>() } else { spec.list("tcp").collect() };
         for rule in rules {
-            let port = |matched: At<'a>| matched.word("port").is_none_or(|port| server.port().is_none_or(|own| own == port));
+            let port =
+                |matched: At<'a>| matched.word("port").is_none_or(|port| server.port().is_none_or(|own| own == port));
             let mut matches = rule.list("match").peekable();
             if matches.peek().is_some() && !matches.any(port) {
                 continue;
