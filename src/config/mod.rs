@@ -6,6 +6,7 @@ pub mod files;
 pub mod graft;
 pub mod kubernetes;
 pub mod place;
+pub mod settings;
 pub mod terraform;
 pub mod tree;
 pub mod written;

@@ -55,6 +55,8 @@ front_ends! {
     kong::Kong,
     apisix::Apisix,
     krakend::Krakend,
+    tyk::Tyk,
+    spring::Spring,
 }
 
 /// A product: how its configuration is told, read, and mended.
@@ -134,6 +136,7 @@ pub fn may_be_configuration(name: &str) -> bool {
         "caddyfile",
         "htaccess",
         "params",
+        "properties",
         "erb",
         "in",
         "snippet",

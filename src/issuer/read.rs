@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use super::issued::Issued;
 use crate::config::files::Files;
 use crate::config::place::Place;
+pub(super) use crate::config::settings::{broken, documents};
 use crate::config::terraform::{self, Module, Trees};
 use crate::config::tree::{At, Switch};
-use crate::syntax::blank;
-use crate::syntax::yaml::{self, Stream};
 
 /// Whether all of these words stand in a text.
 pub(super) fn has(text: &str, words: &[&str]) -> bool {
@@ -19,17 +18,6 @@ pub(super) fn has(text: &str, words: &[&str]) -> bool {
 pub(super) fn is_tree(name: &str) -> bool {
     let ending = name.rsplit('.').next().unwrap_or_default();
     ["json", "yaml", "yml", "template", "tmpl", "jwks"].iter().any(|known| ending.eq_ignore_ascii_case(known))
-}
-
-/// The documents of a file.
-pub(super) fn documents(files: &Files, number: u32) -> Stream {
-    yaml::parse_broken(&blank::templates(&files.get(number).text))
-}
-
-/// What is said of a file that breaks off.
-pub(super) fn broken(stream: &Stream, number: u32) -> Option<(Place, String)> {
-    let (_, reason) = stream.error.as_ref()?;
-    Some((Place { file: number, start: 0, end: 0 }, format!("it could only be read in part: {reason}")))
 }
 
 /// The same of each file by itself, with what `read` finds in its documents.
@@ -169,11 +157,6 @@ pub(super) fn time_span(text: &str) -> Option<i64> {
     let within = days >= 0 && (0..24).contains(&hours) && (0..60).contains(&minutes) && (0..60).contains(&seconds);
     (within && parts.next().is_none())
         .then(|| days.checked_mul(86_400)?.checked_add(hours * 3_600 + minutes * 60 + seconds))?
-}
-
-/// A key without what spellings differ in: `access-token-time-to-live`, `accessTokenTimeToLive`.
-pub(super) fn plain_key(key: &str) -> String {
-    key.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::issued::{Binding, Client, Issued, Kind, Lifetime, Rotation};
-use super::read::{duration, has, plain_key};
-use super::verifier::flat_documents;
+use super::read::{duration, has};
 use super::{FrontEnd, Rule};
 use crate::config::files::Files;
 use crate::config::place::Place;
+use crate::config::settings::{flat_documents, plain_key};
 
 /// Spring Authorization Server.
 #[derive(Debug)]

@@ -2,19 +2,15 @@
 //! in `appsettings.json` and its like (Duende's and Auth0's for ASP.NET Core).
 
 use super::issued::{Issued, Replay, Verifier as Check, Window};
-use super::read::{broken, documents, has, is_tree, number, plain_key, switch, time_span};
+use super::read::{broken, documents, has, is_tree, number, switch, time_span};
 use super::{FrontEnd, Rule};
 use crate::config::files::Files;
-use crate::config::place::Place;
+use crate::config::settings::{flat_documents, plain_key};
 use crate::config::tree::At;
-use crate::syntax::blank::UNKNOWN;
 
 /// Resource servers.
 #[derive(Debug)]
 pub struct Verifier;
-
-/// A setting: its key with dots, its text, its place.
-pub(super) type Flat = (String, String, Place);
 
 impl FrontEnd for Verifier {
     fn product(&self) -> &'static str {
@@ -166,67 +162,4 @@ fn window(at: At<'_>, key: &str, setting: &str, issued: &mut Issued) {
     let Some(at) = found else { return };
     let Some(seconds) = number(at).or_else(|| time_span(at.text()?)) else { return };
     issued.windows.push(Window { seconds, place: at.place(), setting: setting.to_owned(), client: None });
-}
-
-/// A file of settings as Spring and Quarkus read it, YAML or properties: keys with dots, document by document.
-pub(super) fn flat_documents(files: &Files, file: u32) -> (Vec<Vec<Flat>>, Option<(Place, String)>) {
-    let text = files.get(file);
-    if text.path().ends_with(".properties") {
-        return (vec![properties(&text.text, file)], None);
-    }
-    let stream = documents(files, file);
-    let mut all = Vec::new();
-    for document in &stream.documents {
-        let mut flat = Vec::new();
-        flatten(At::root(file, document), String::new(), 0, &mut flat);
-        all.push(flat);
-    }
-    let hole = broken(&stream, file);
-    (all, hole)
-}
-
-fn flatten(at: At<'_>, key: String, depth: usize, into: &mut Vec<Flat>) {
-    if depth > 24 {
-        return;
-    }
-    if let Some(text) = at.node.text() {
-        // What is not known is written as a reference, as it would be in a file of properties.
-        let text = if text.contains(UNKNOWN) { "${}" } else { text };
-        into.push((key, text.to_owned(), at.place()));
-        return;
-    }
-    let entries: Vec<_> = at.entries().collect();
-    let dot = if key.is_empty() { "" } else { "." };
-    for (name, value) in &entries {
-        // Profiles of Quarkus: `%prod`.
-        let name = if key.is_empty() && name.starts_with('%') { "" } else { name };
-        let key = if name.is_empty() { key.clone() } else { format!("{key}{dot}{name}") };
-        flatten(*value, key, depth + 1, into);
-    }
-    if entries.is_empty() {
-        for (index, item) in at.items().enumerate() {
-            flatten(item, format!("{key}[{index}]"), depth + 1, into);
-        }
-    }
-}
-
-/// `key = value` line by line.
-fn properties(text: &str, file: u32) -> Vec<Flat> {
-    let mut flat = Vec::new();
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let start = at + (line.len() - line.trim_start().len());
-        at += line.len();
-        let line = line.trim();
-        if line.starts_with(['#', '!']) {
-            continue;
-        }
-        let Some((key, value)) = line.split_once(['=', ':']) else { continue };
-        let key = key.trim();
-        let key = if key.starts_with('%') { key.split_once('.').map_or(key, |(_, rest)| rest) } else { key };
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let place = Place { file, start: offset(start), end: offset(start + line.len()) };
-        flat.push((key.to_owned(), value.trim().to_owned(), place));
-    }
-    flat
 }

@@ -1,0 +1,246 @@
+//! Spring Cloud Gateway: routes and filters in `application.yml` and `application.properties`, with their profiles.
+//!
+//! What decides: `server.ssl.client-auth` asks for certificates, and no filter that comes with the gateway hands one on;
+//! filters of all routes come before those of a route; X-Forwarded-Host and -Prefix tell what was rewritten. See the filter
+//! factories and `XForwardedHeadersFilter` of spring-cloud/spring-cloud-gateway.
+
+mod filters;
+mod settings;
+
+use super::files::Files;
+use super::hop::{
+    Cause, Client, ClientAuth, Cors, Credential, Hop, Listener, Logged, Part, PathMatch, Place, Protocol, Rewrite,
+    Route, Upstream,
+};
+use super::run::{Handshake, Run, dial};
+use super::trusted::trusted;
+use super::{Configuration, FrontEnd, Hole, Rule};
+use filters::Filter;
+use settings::{Assembled, Settings};
+
+/// More ways are not looked at.
+const MOST: usize = 4096;
+
+/// Spring Cloud Gateway.
+#[derive(Debug)]
+pub struct Spring;
+
+impl FrontEnd for Spring {
+    fn product(&self) -> &'static str {
+        "spring-cloud-gateway"
+    }
+
+    fn recognises(&self, name: &str, text: &str) -> bool {
+        let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+        if ![".yml", ".yaml", ".properties"].iter().any(|ending| name.ends_with(ending)) || has("apiVersion:") {
+            return false;
+        }
+        let routes = has("gateway") && has("cloud") && (has("routes") || has("filters"));
+        // What a profile adds need not speak of routes.
+        routes || has("ssl") && (has("client-auth") || has("clientAuth")) && (has("server:") || has("server.ssl"))
+    }
+
+    fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
+        settings::assemble(files, own).iter().filter_map(configuration).collect()
+    }
+
+    fn reason(&self, rule: Rule, cause: Cause) -> &'static str {
+        match (rule, cause) {
+            (Rule::Stripped, _) => "spring-gateway-client-cert-not-forwarded",
+            (Rule::Spoofable, _) => "spring-gateway-cert-header-passed",
+            (Rule::NotRequested | Rule::Malformed | Rule::Weak | Rule::Unverified, _) => "spring-gateway-client-cert",
+            (Rule::DpopBroken, Cause::NotListed) => "spring-gateway-cors-missing-dpop",
+            (Rule::DpopBroken, Cause::Rewritten) => "spring-gateway-rewrite-htu",
+            (Rule::DpopBroken, _) => "spring-gateway-removes-dpop",
+            (Rule::Logged, _) => "spring-gateway-wiretap",
+        }
+    }
+
+    fn fix(&self, rule: Rule, cause: Cause, header: Option<&str>) -> String {
+        let header = header.unwrap_or("DPoP");
+        let text = match (rule, cause) {
+            (Rule::Stripped, _) => {
+                "Name a filter of your own in default-filters that removes the header and sets it from exchange.getRequest().getSslInfo()."
+            }
+            (Rule::Spoofable, _) => {
+                return format!("Write `RemoveRequestHeader={header}` before anything that sets it.");
+            }
+            (Rule::DpopBroken, Cause::NotListed) => {
+                "List DPoP in allowed-headers, and DPoP-Nonce and WWW-Authenticate in exposed-headers."
+            }
+            (Rule::DpopBroken, Cause::Rewritten) => {
+                "Write `PreserveHostHeader`, keep the path, or take it off with StripPrefix, which X-Forwarded-Prefix tells."
+            }
+            (Rule::DpopBroken, _) => return format!("Drop the filter that removes or replaces {header}."),
+            (Rule::Logged, _) => "Write `wiretap: false`, or keep reactor.netty at INFO.",
+            _ => "Leave certificates to a gateway before this one.",
+        };
+        text.to_owned()
+    }
+}
+
+fn configuration(assembled: &Assembled) -> Option<Configuration> {
+    let settings = &assembled.settings;
+    let routes = settings.numbered("routes");
+    if routes.is_empty() {
+        return None;
+    }
+    let mut into = Configuration { files: assembled.files.clone(), ..Configuration::default() };
+    for (place, reason) in &assembled.holes {
+        into.holes.push(Hole { place: *place, reason: reason.clone() });
+    }
+    let defaults = filters::read(settings, "defaultfilters");
+    for route in routes.into_iter().take(MOST) {
+        into.hops.extend(hop(settings, &route, &defaults));
+    }
+    into.complete = into.holes.is_empty();
+    into.trusted = trusted(&into.hops);
+    Some(into)
+}
+
+/// How the server asks for certificates, and where that stands.
+fn handshake(settings: &Settings) -> (Handshake, Option<Place>, bool) {
+    let (text, place) = match settings.get("server.ssl.clientauth") {
+        Some((text, place)) => (text.as_str(), Some(*place)),
+        None => ("none", None),
+    };
+    let off = settings.get("server.ssl.enabled").is_some_and(|(text, _)| text == "false");
+    let tls = !off && settings.has_any("server.ssl.");
+    let (auth, required) = match text.to_ascii_lowercase().as_str() {
+        _ if off => (ClientAuth::Off, false),
+        "need" => (ClientAuth::Required, true),
+        "want" => (ClientAuth::Optional, false),
+        "none" => (ClientAuth::Off, false),
+        _ => (ClientAuth::Unknown, false),
+    };
+    (Handshake { auth, required }, place.filter(|_| auth.asks()), tls)
+}
+
+fn hop(settings: &Settings, route: &str, defaults: &[Filter]) -> Option<Hop> {
+    let (uri, place) = settings.gateway(&format!("{route}.uri"))?;
+    let mut chain: Vec<Filter> = defaults.to_vec();
+    chain.extend(filters::read(settings, &format!("{route}.filters")));
+    if chain.iter().any(|filter| filter.name == "RedirectTo") || uri.starts_with("no://") {
+        return None;
+    }
+    let (handshake, asks_at, tls) = handshake(settings);
+    let mut lost = None;
+    let arrivals = Client::ALL.map(|client| {
+        handshake.arrival(client, |presented| {
+            let mut run = Run::new(presented);
+            chain.iter().for_each(|filter| filter.apply(&mut run));
+            lost = run.lost.clone().or(lost.take());
+            Some(run.request)
+        })
+    });
+    let id = settings.gateway(&format!("{route}.id")).map(|(id, _)| id.as_str());
+    let predicates = filters::read(settings, &format!("{route}.predicates"));
+    let of = |name: &str| predicates.iter().find(|one| one.name == name).map(Filter::all).unwrap_or_default();
+    let port = settings.get("server.port").and_then(|(port, _)| port.parse().ok());
+    let hosts: Vec<String> = of("Host").iter().map(|host| host.to_ascii_lowercase()).collect();
+    let label = port.map_or_else(|| "the gateway".to_owned(), |port: u16| format!(":{port}"));
+    let listener = Listener {
+        label: hosts.first().map_or_else(|| label.clone(), |host| format!("{label} {host}")),
+        ports: port.into_iter().collect(),
+        hosts: hosts.iter().filter(|host| !host.contains(['*', '{', '$'])).cloned().collect(),
+        tls,
+        auth: handshake.auth,
+        asks_at,
+        in_vain: None,
+        inner: settings.get("server.address").is_some_and(|(ip, _)| ip.starts_with("127.") || ip == "localhost"),
+    };
+    let path = match of("Path").as_slice() {
+        [] => PathMatch::Any,
+        [one] if one == "/**" => PathMatch::Any,
+        [one] => match one.strip_suffix("/**") {
+            Some(prefix) if !prefix.contains(['*', '{', '$']) => PathMatch::Prefix(prefix.to_owned()),
+            None if !one.contains(['*', '{', '$', '?']) => PathMatch::Exact(one.clone()),
+            _ => PathMatch::Other,
+        },
+        _ => PathMatch::Other,
+    };
+    let known = !uri.contains("${");
+    let names = match uri.strip_prefix("lb://") {
+        Some(service) => vec![format!("service {}", service.to_ascii_lowercase())],
+        None => vec![dial(uri)],
+    };
+    let upstream = Upstream {
+        label: uri.clone(),
+        names: if known { names } else { Vec::new() },
+        protocol: Protocol::Http,
+        place: *place,
+    };
+    let route = Route { label: format!("route {}", id.unwrap_or(route)), path, when: Vec::new() };
+    Some(Hop {
+        lost,
+        rewrites: rewrites(settings, &chain, *place),
+        logs: wiretap(settings).into_iter().collect(),
+        cors: cors(settings),
+        consumes_authorization: chain.iter().any(|filter| filter.name == "TokenRelay"),
+        ..Hop::new(listener, route, upstream, arrivals)
+    })
+}
+
+/// What is changed of the target.
+fn rewrites(settings: &Settings, chain: &[Filter], place: Place) -> Vec<Rewrite> {
+    let off = |key: &str| settings.gateway(key).is_some_and(|(text, _)| text == "false");
+    let forwards = !off("xforwarded.enabled");
+    let sets = |name: &str| {
+        chain
+            .iter()
+            .any(|filter| filter.name.ends_with("RequestHeader") && filter.header().is_some_and(|own| own == name))
+    };
+    let mut rewrites = Vec::new();
+    if !chain.iter().any(|filter| filter.name == "PreserveHostHeader") {
+        let told = forwards && !off("xforwarded.hostenabled") || sets("x-forwarded-host");
+        rewrites.push(Rewrite { part: Part::Host, place, told });
+    }
+    for filter in chain {
+        // What is left is an end of what was there: then the gateway can tell what was taken off.
+        let strips = match filter.name.as_str() {
+            "StripPrefix" => true,
+            "RewritePath" => filter.all().get(1).is_some_and(|to| to.starts_with("/$")),
+            "SetPath" | "PrefixPath" => false,
+            _ => continue,
+        };
+        let told = strips && forwards && !off("xforwarded.prefixenabled") || sets("x-forwarded-prefix");
+        rewrites.push(Rewrite { part: Part::Path, place: filter.place, told });
+    }
+    rewrites
+}
+
+/// Bytes of requests in the log: Netty writes them where it is told to, at a level that is written.
+fn wiretap(settings: &Settings) -> Option<Logged> {
+    let level = [
+        "logging.level.reactor.netty.http.server",
+        "logging.level.reactor.netty.http",
+        "logging.level.reactor.netty",
+        "logging.level.root",
+    ]
+    .iter()
+    .find_map(|key| settings.get(key))
+    .filter(|(level, _)| matches!(level.to_ascii_uppercase().as_str(), "DEBUG" | "TRACE"))?;
+    let tapped = ["httpserver.wiretap", "httpclient.wiretap"].iter().find_map(|key| settings.gateway(key));
+    let (_, place) = tapped.filter(|(text, _)| text == "true")?;
+    Some(Logged { what: Credential::AllHeaders, place: *place, active: Some(level.1) })
+}
+
+/// What browsers are allowed.
+fn cors(settings: &Settings) -> Vec<Cors> {
+    settings
+        .below("globalcors.corsconfigurations.")
+        .into_iter()
+        .filter_map(|own| {
+            let list = |key: &str| {
+                let found = settings.list(&format!("{own}.{key}"));
+                let plain = !found.is_empty() && !found.iter().any(|(text, _)| text.contains(['*', '$']));
+                plain.then_some(found)
+            };
+            let names =
+                |found: &Vec<(String, Place)>| found.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+            let (allow, expose) = (list("allowedheaders"), list("exposedheaders"));
+            let place = allow.as_ref().or(expose.as_ref())?.first()?.1;
+            Some(Cors { allow: allow.as_ref().map(names), expose: expose.as_ref().map(names), place })
+        })
+        .collect()
+}
