@@ -261,9 +261,13 @@ fn inject(plugin: Plugin<'_>, run: &mut Run) {
     match switch {
         Switch::On => {
             for (name, form) in metadata(plugin) {
-                // What it does without a certificate is nowhere written.
-                let value = if run.presented { Value::Certificate(form) } else { Value::Unknown };
-                run.set(&name, vec![value], at, Cause::Set);
+                if run.presented {
+                    run.set(&name, vec![Value::Certificate(form)], at, Cause::Set);
+                } else {
+                    // Without a certificate it sets nothing, and what the client sent stays.
+                    let slot = run.slot(&name);
+                    run.request.set(&name, slot.values, Some(Event::new(at, Cause::Conditional)));
+                }
             }
         }
         Switch::Off if run.presented => run.lost = Some(Event::new(at, Cause::NotApplied)),
