@@ -1,11 +1,12 @@
-//! Kong: declarative configuration (`_format_version`), as decK and DB-less nodes take it, and `kong.conf` with its
-//! variables in Compose files.
+//! Kong: declarative configuration (`_format_version`), as decK and DB-less nodes take it, `kong.conf` with its variables in
+//! Compose files, and the objects of its Ingress Controller.
 //!
 //! What decides: of plugins with one name the most specific scope's holds; `mtls-auth` and `tls-handshake-modifier` ask
 //! for certificates, and only `tls-metadata-headers` with `inject_client_cert_details` hands one on; plugins run in the
 //! order of their priorities. See `kong/plugins` of Kong/kong and the plugins' reference at developer.konghq.com.
 
 mod conf;
+mod kubernetes;
 mod plugins;
 mod set;
 mod ways;
@@ -30,12 +31,14 @@ impl FrontEnd for Kong {
     }
 
     fn recognises(&self, name: &str, text: &str) -> bool {
-        is_declarative(text) || conf::recognises(name, text)
+        is_declarative(text) || kubernetes::recognises(text) || conf::recognises(name, text)
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
-        let (declared, settings): (Vec<u32>, Vec<u32>) =
+        let (declared, rest): (Vec<u32>, Vec<u32>) =
             own.iter().partition(|number| is_declarative(&files.get(**number).text));
+        let (objects, settings): (Vec<u32>, Vec<u32>) =
+            rest.into_iter().partition(|number| kubernetes::recognises(&files.get(*number).text));
         let sources: Vec<Source> = declared.iter().map(|number| Source::read(files, *number)).collect();
         let confs: Vec<Conf> = settings.iter().flat_map(|number| conf::read(files, *number)).collect();
         let mut used: BTreeSet<u32> = BTreeSet::new();
@@ -51,6 +54,7 @@ impl FrontEnd for Kong {
         }
         let alone = confs.iter().filter(|conf| !used.contains(&conf.file));
         all.extend(alone.filter_map(ways::of_settings));
+        all.extend(kubernetes::configurations(files, &objects));
         all
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::conf::Conf;
 use super::plugins::{self, Asked};
-use super::set::{Route as Entity, Set};
+use super::set::{Plugins, Route as Entity, Set};
 use crate::gateway::hop::{
     Arrival, Carrier, Cause, Client, ClientAuth, Event, Hop, Listener, Others, Part, PathMatch, Place, Protocol,
     Request, Rewrite, Route, Upstream, Value,
@@ -32,11 +32,11 @@ pub(super) fn configurations(set: &Set<'_>, conf: Option<&Conf>, dpop: bool) -> 
             main.holes.push(Hole { place, reason: "its service is not here".to_owned() });
         }
         let way = plugins::way(&route.plugins, dpop);
-        if way.ends || route.service.is_none() {
+        if way.ends {
             continue;
         }
         let names = way.trusted.clone();
-        let Some(hop) = hop(set, &route, way, conf, dpop) else { continue };
+        let Some(hop) = facts(set, &route).and_then(|facts| hop(facts, way, conf, dpop)) else { continue };
         if names.is_empty() {
             main.hops.push(hop);
         } else {
@@ -49,25 +49,58 @@ pub(super) fn configurations(set: &Set<'_>, conf: Option<&Conf>, dpop: bool) -> 
     if apart.hops.is_empty() { vec![main] } else { vec![main, apart] }
 }
 
-fn hop(set: &Set<'_>, route: &Entity<'_>, way: plugins::Way, conf: Option<&Conf>, dpop: bool) -> Option<Hop> {
+/// A way as it is written, by whichever kind of object.
+pub(super) struct Facts<'p, 'a> {
+    pub(super) label: String,
+    pub(super) path: PathMatch,
+    pub(super) hosts: BTreeSet<String>,
+    pub(super) protocols: Vec<&'a str>,
+    pub(super) upstream: Upstream,
+    pub(super) plugins: &'p Plugins<'a>,
+    pub(super) rewrites: Vec<Rewrite>,
+}
+
+/// A route of a declarative configuration.
+fn facts<'p, 'a>(set: &Set<'a>, route: &'p Entity<'a>) -> Option<Facts<'p, 'a>> {
     let service = route.service?;
-    let by_plugin = plugins::asked(&route.plugins);
-    let injected = conf.and_then(Conf::handshake);
-    let asked = match injected {
-        // Whatever nginx lets through, the plugin refuses.
-        Some((handshake, at)) if by_plugin.at.is_none() => Asked { handshake, at: Some(at), lenient: false },
-        _ => by_plugin,
-    };
-    let words = |key: &str| -> Vec<&str> { route.at.list(key).filter_map(At::text).collect() };
+    let words = |key: &str| -> Vec<&'a str> { route.at.list(key).filter_map(At::text).collect() };
     let protocols = words("protocols");
-    let tls =
-        protocols.is_empty() || protocols.iter().any(|one| !matches!(*one, "http" | "grpc" | "ws" | "tcp" | "udp"));
     let protocol = match service.word("protocol").or_else(|| service.word("url")?.split("://").next()) {
         _ if protocols.contains(&"tls_passthrough") => Protocol::Passthrough,
         Some("grpc" | "grpcs") => Protocol::Grpc,
         Some("tcp" | "tls" | "udp") => Protocol::Stream,
         _ => Protocol::Http,
     };
+    let paths = words("paths");
+    let path = match paths.as_slice() {
+        [] | ["/"] => PathMatch::Any,
+        [one] if one.starts_with('~') => PathMatch::Pattern(one[1..].to_owned()),
+        [one] => PathMatch::Prefix((*one).to_owned()),
+        _ => PathMatch::Other,
+    };
+    let name = route.at.word("name").or_else(|| paths.first().copied()).or_else(|| route.at.word("expression"));
+    Some(Facts {
+        label: format!("route {}", name.unwrap_or("without a name")),
+        path,
+        hosts: words("hosts").into_iter().chain(words("snis")).map(str::to_ascii_lowercase).collect(),
+        protocols,
+        upstream: upstream(set, service, protocol),
+        plugins: &route.plugins,
+        rewrites: told(route.at, service),
+    })
+}
+
+/// The hop of a way.
+pub(super) fn hop(facts: Facts<'_, '_>, way: plugins::Way, conf: Option<&Conf>, dpop: bool) -> Option<Hop> {
+    let by_plugin = plugins::asked(facts.plugins);
+    let injected = conf.and_then(Conf::handshake);
+    let asked = match injected {
+        // Whatever nginx lets through, the plugin refuses.
+        Some((handshake, at)) if by_plugin.at.is_none() => Asked { handshake, at: Some(at), lenient: false },
+        _ => by_plugin,
+    };
+    let plain = |one: &&str| matches!(*one, "http" | "grpc" | "ws" | "tcp" | "udp");
+    let tls = facts.protocols.is_empty() || !facts.protocols.iter().all(plain);
     let mut lost = None;
     let headers = conf.map(Conf::headers).unwrap_or_default();
     let arrivals = Client::ALL.map(|client| {
@@ -76,7 +109,7 @@ fn hop(set: &Set<'_>, route: &Entity<'_>, way: plugins::Way, conf: Option<&Conf>
         }
         asked.handshake.arrival(client, |presented| {
             let mut run = Run::new(presented);
-            plugins::run(&route.plugins, &mut run, conf.and_then(Conf::trusts_all), dpop);
+            plugins::run(facts.plugins, &mut run, conf.and_then(Conf::trusts_all), dpop);
             of_nginx(&headers, presented, &mut run);
             if lost.is_none() {
                 lost = run.lost.clone();
@@ -87,11 +120,9 @@ fn hop(set: &Set<'_>, route: &Entity<'_>, way: plugins::Way, conf: Option<&Conf>
     if arrivals.iter().all(|arrival| *arrival == Arrival::Refused) {
         return None;
     }
-    let mut carriers = plugins::carriers(&route.plugins);
+    let mut carriers = plugins::carriers(facts.plugins);
     carriers.extend(carriers_of(&headers));
-    let hosts: BTreeSet<String> =
-        words("hosts").into_iter().chain(words("snis")).map(str::to_ascii_lowercase).collect();
-    let hosts: Vec<String> = hosts.into_iter().collect();
+    let hosts: Vec<String> = facts.hosts.into_iter().collect();
     let listener = Listener {
         label: hosts.first().map_or_else(|| ":8443".to_owned(), |host| format!(":8443 {host}")),
         ports: vec![8443],
@@ -102,18 +133,11 @@ fn hop(set: &Set<'_>, route: &Entity<'_>, way: plugins::Way, conf: Option<&Conf>
         in_vain: None,
         inner: false,
     };
-    let paths = words("paths");
-    let path = match paths.as_slice() {
-        [] | ["/"] => PathMatch::Any,
-        [one] if one.starts_with('~') => PathMatch::Pattern(one[1..].to_owned()),
-        [one] => PathMatch::Prefix((*one).to_owned()),
-        _ => PathMatch::Other,
-    };
-    let name = route.at.word("name").or_else(|| paths.first().copied()).or_else(|| route.at.word("expression"));
     let mut rewrites = way.rewrites;
-    rewrites.extend(told(route.at, service));
+    rewrites.extend(facts.rewrites);
     let mut logs = way.logs;
     logs.extend(conf.map(Conf::logs).unwrap_or_default());
+    let route = Route { label: facts.label, path: facts.path, when: way.when };
     Some(Hop {
         carriers,
         lost,
@@ -122,12 +146,7 @@ fn hop(set: &Set<'_>, route: &Entity<'_>, way: plugins::Way, conf: Option<&Conf>
         cors: way.cors,
         consumes_authorization: way.consumes,
         checks_binding: way.checks_binding,
-        ..Hop::new(
-            listener,
-            Route { label: format!("route {}", name.unwrap_or("without a name")), path, when: way.when },
-            upstream(set, service, protocol),
-            arrivals,
-        )
+        ..Hop::new(listener, route, facts.upstream, arrivals)
     })
 }
 
