@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +32,8 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
             return Err(Failure::message(format!("{}: {error}", path.display())));
         }
     }
-    let engine = engine(&args.rules, args.weak_secrets.as_deref())?;
+    // The process ends with the scan: to give back the rules and the ledger piece by piece would take longer than a hook may.
+    let engine = ManuallyDrop::new(engine(&args.rules, args.weak_secrets.as_deref())?);
     let config = Configuration { paths: &args.paths, file: args.config.as_deref(), none: args.no_config };
     let policy = config.policy(&engine.catalogue)?;
     let baseline = config.baseline(args.baseline.as_deref())?;
@@ -64,7 +66,7 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     if watch {
         clear_progress();
     }
-    let outcome = outcome.map_err(|error| Failure::message(error.to_string()))?;
+    let outcome = ManuallyDrop::new(outcome.map_err(|error| Failure::message(error.to_string()))?);
     // With a fixed clock the report is to be the same every time.
     let elapsed_ms = args.now.is_none().then(|| started.elapsed().as_millis());
     let report = Report { outcome: &outcome, engine: &engine, policy: &policy, now, elapsed_ms };

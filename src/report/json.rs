@@ -50,23 +50,26 @@ fn summary(report: &Report<'_>, suppressed: usize) -> Summary {
 
 /// One JSON object a line: findings, known examples, coverage, and the summary last.
 pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    // A line is put together in memory: it comes in very small pieces.
+    let mut text = Vec::new();
+    let mut line = |row: &Row<'_>| {
+        text.clear();
+        serde_json::to_writer(&mut text, row)?;
+        text.push(b'\n');
+        out.write_all(&text)
+    };
     for finding in report.findings() {
-        line(out, &Row::Finding(&finding))?;
+        line(&Row::Finding(&finding))?;
     }
     let mut suppressed = 0;
     for row in report.outcome.suppressed(report.engine) {
         suppressed += 1;
-        line(out, &Row::Suppressed(&row))?;
+        line(&Row::Suppressed(&row))?;
     }
     for row in &report.outcome.coverage {
-        line(out, &Row::Coverage(row))?;
+        line(&Row::Coverage(row))?;
     }
-    line(out, &Row::Summary(summary(report, suppressed)))
-}
-
-fn line(out: &mut dyn Write, row: &Row<'_>) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, row)?;
-    out.write_all(b"\n")
+    line(&Row::Summary(summary(report, suppressed)))
 }
 
 /// All of it in one object, written as it comes.

@@ -25,6 +25,10 @@ use crate::token::redact::redact;
 
 /// How many ties are put in words; the places of all are given.
 const TIES_IN_WORDS: usize = 3;
+/// How many findings are made before the first of them is handed over,
+const AT_ONCE: usize = 1024;
+/// and how many a thread is started for.
+const LEAST_SHARE: usize = 64;
 /// How many certificates of a key are named.
 const MAX_CERTIFICATES: usize = 8;
 
@@ -78,6 +82,8 @@ pub struct Outcome {
     /// What somebody has accepted, by place.
     accepted: Vec<Suppressed>,
     now: i64,
+    /// How many threads word the findings.
+    threads: usize,
     /// What was not plainly examined.
     pub coverage: Vec<Coverage>,
     /// Counts.
@@ -111,6 +117,7 @@ impl Outcome {
             published: Vec::new(),
             accepted: Vec::new(),
             now: job.now,
+            threads: job.threads.max(1),
             coverage,
             summary,
         };
@@ -283,9 +290,28 @@ impl Outcome {
         Severity::ALL.map(|severity| (severity, self.order.iter().filter(|(s, _)| *s == severity).count()))
     }
 
-    /// The findings, worst first, then by place. Each is made when it is asked for.
+    /// The findings, worst first, then by place. They are made when they are asked for, [`AT_ONCE`] at a time by several
+    /// threads: wording thousands takes as long as finding them.
     pub fn findings<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
-        self.order.iter().filter_map(move |(severity, item)| self.of_item(*severity, *item, engine, policy))
+        self.order.chunks(AT_ONCE).flat_map(move |chunk| {
+            let make = |items: &[(Severity, Item)]| -> Vec<Finding> {
+                let made = items.iter().filter_map(|(severity, item)| self.of_item(*severity, *item, engine, policy));
+                made.collect()
+            };
+            let share = chunk.len().div_ceil(self.threads).max(LEAST_SHARE);
+            let (own, others) = chunk.split_at(share.min(chunk.len()));
+            std::thread::scope(|scope| {
+                let others: Vec<_> = others.chunks(share).map(|items| scope.spawn(move || make(items))).collect();
+                let mut all = make(own);
+                for thread in others {
+                    match thread.join() {
+                        Ok(made) => all.extend(made),
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    }
+                }
+                all
+            })
+        })
     }
 
     /// The findings and, judged like them, the tokens that everybody knows.

@@ -355,7 +355,10 @@ impl Backwards<'_> {
 
 /// A name for comparison: lower case, without `-` and `_`.
 pub fn normalise(name: &[u8]) -> String {
-    name.iter().filter(|b| !matches!(**b, b'-' | b'_')).map(|b| char::from(b.to_ascii_lowercase())).collect()
+    let mut bare = Vec::with_capacity(name.len());
+    bare.extend(name.iter().filter(|b| !matches!(**b, b'-' | b'_')).map(u8::to_ascii_lowercase));
+    // Of what is no UTF-8 every byte is taken for a character.
+    String::from_utf8(bare).unwrap_or_else(|error| error.as_bytes().iter().map(|b| char::from(*b)).collect())
 }
 
 #[cfg(test)]

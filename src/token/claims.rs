@@ -135,13 +135,13 @@ fn matches(jose: &JoseMatch, header: &Header, claims: Option<&Value<'_>>) -> boo
 
 fn holds(predicates: &Predicates, header: &Header, claims: Option<&Value<'_>>) -> bool {
     let claim = |name: &str| claims.and_then(|c| c.get(name));
-    if let Some(pattern) = &predicates.typ
-        && !header.typ.as_ref().is_some_and(|typ| pattern.is_match(typ.as_bytes()))
+    if !predicates.has.iter().all(|name| claim(name).is_some())
+        || predicates.lacks.iter().any(|name| claim(name).is_some())
     {
         return false;
     }
-    if !predicates.has.iter().all(|name| claim(name).is_some())
-        || predicates.lacks.iter().any(|name| claim(name).is_some())
+    if let Some(pattern) = &predicates.typ
+        && !header.typ.as_ref().is_some_and(|typ| pattern.is_match(typ.as_bytes()))
     {
         return false;
     }

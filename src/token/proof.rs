@@ -381,8 +381,10 @@ pub fn is_elided(after: &[u8]) -> bool {
 
 /// A UUID (8-4-4-4-12 hexadecimal digits) that chance could have made.
 pub fn is_uuid(value: &[u8]) -> bool {
-    let digits: Vec<u8> = value.iter().copied().filter(|b| *b != b'-').collect();
-    has_uuid_form(value) && not_secret(&digits).is_none()
+    has_uuid_form(value) && {
+        let digits: Vec<u8> = value.iter().copied().filter(|b| *b != b'-').collect();
+        not_secret(&digits).is_none()
+    }
 }
 
 fn has_uuid_form(value: &[u8]) -> bool {

@@ -28,7 +28,7 @@ pub const SPELLED: &[&str] =
 /// Names by which families are found.
 #[derive(Debug)]
 pub struct Names {
-    by_name: HashMap<String, u16>,
+    by_name: HashMap<String, u16, foldhash::fast::RandomState>,
     bearer: Option<u16>,
     /// Families that know their values by a pattern, and the names for which they are asked.
     by_shape: Vec<(u16, HashSet<String>)>,
@@ -122,7 +122,7 @@ const HARMLESS: &[&str] = &[
 impl Names {
     /// The names of all families of the catalogue.
     pub fn new(catalogue: &Catalogue) -> Self {
-        let mut by_name = HashMap::new();
+        let mut by_name = HashMap::default();
         let mut by_shape = Vec::new();
         for (index, family) in catalogue.families.iter().enumerate() {
             if family.whole.is_some() {
@@ -160,7 +160,12 @@ impl Names {
     /// The family of a name: its own, or for `…_access_token` fields the general one.
     fn family(&self, name: &str) -> Option<u16> {
         let general = |stem: &str| self.by_name.get(stem).copied();
+        // Most names that are asked end otherwise.
+        let ending = ["token", "key", "secret"].iter().any(|ending| name.ends_with(ending));
         general(name).or_else(|| {
+            if !ending {
+                return None;
+            }
             [
                 "accesstoken",
                 "refreshtoken",
