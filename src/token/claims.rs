@@ -3,7 +3,7 @@
 
 use std::hash::BuildHasher;
 use std::num::NonZeroU64;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::confirmation::{self, has_private_members};
 use super::facts::{Binding, Facts, Kind, Signature, Time, Unique};
@@ -35,6 +35,9 @@ pub struct Header {
     pub proof_key: Option<Arc<Thumbprint>>,
     faults: Faults,
     json: Vec<u8>,
+    /// Families of which it has what they ask of a header, in the order in which they are tried; worked out when first
+    /// needed.
+    kin: OnceLock<Box<[u16]>>,
 }
 
 impl Header {
@@ -79,7 +82,7 @@ impl Header {
         let kid = kid.map(|k| intern.get(k));
         let proof_key = header.get("jwk").filter(|_| proof).and_then(Thumbprint::of_jwk);
         let proof_key = proof_key.map(|found| intern.thumbprint(found));
-        Some(Self { alg, typ, kid, encrypted, proof_key, faults, json })
+        Some(Self { alg, typ, kid, encrypted, proof_key, faults, json, kin: OnceLock::new() })
     }
 }
 
@@ -119,29 +122,44 @@ impl Classifier {
     fn classify(&self, catalogue: &Catalogue, header: &Header, claims: Option<&Value<'_>>) -> Option<u16> {
         let form = if header.encrypted { Form::Jwe } else { Form::Jws };
         let payload = if claims.is_some() { Payload::Claims } else { Payload::Other };
-        self.order.iter().copied().find(|&index| {
-            let family = &catalogue.families[usize::from(index)];
-            family.jose.as_ref().is_some_and(|jose| {
-                jose.form == form && (form == Form::Jwe || jose.payload == payload) && matches(jose, header, claims)
+        let jose = |index: u16| catalogue.families[usize::from(index)].jose.as_ref();
+        let suits = |jose: &JoseMatch| jose.form == form && fits_header(&jose.all, header);
+        // Many tokens have the same header.
+        let kin = header.kin.get_or_init(|| {
+            let suiting = self.order.iter().copied().filter(|index| jose(*index).is_some_and(suits));
+            suiting.collect()
+        });
+        kin.iter().copied().find(|&index| {
+            jose(index).is_some_and(|jose| {
+                (form == Form::Jwe || jose.payload == payload)
+                    && fits_claims(&jose.all, claims)
+                    && (jose.any.is_empty()
+                        || jose.any.iter().any(|one| fits_claims(one, claims) && fits_header(one, header)))
             })
         })
     }
 }
 
-fn matches(jose: &JoseMatch, header: &Header, claims: Option<&Value<'_>>) -> bool {
-    holds(&jose.all, header, claims)
-        && (jose.any.is_empty() || jose.any.iter().any(|predicates| holds(predicates, header, claims)))
-}
-
-fn holds(predicates: &Predicates, header: &Header, claims: Option<&Value<'_>>) -> bool {
-    let claim = |name: &str| claims.and_then(|c| c.get(name));
-    if !predicates.has.iter().all(|name| claim(name).is_some())
-        || predicates.lacks.iter().any(|name| claim(name).is_some())
+/// Whether what is asked of the header holds.
+fn fits_header(predicates: &Predicates, header: &Header) -> bool {
+    if let Some(pattern) = &predicates.typ
+        && !header.typ.as_ref().is_some_and(|typ| pattern.is_match(typ.as_bytes()))
     {
         return false;
     }
-    if let Some(pattern) = &predicates.typ
-        && !header.typ.as_ref().is_some_and(|typ| pattern.is_match(typ.as_bytes()))
+    predicates.header.is_empty() && predicates.header_lacks.is_empty() || {
+        let parsed = json::parse(&header.json);
+        let member = |name: &str| parsed.as_ref().and_then(|h| h.get(name));
+        predicates.header.iter().all(|(name, pattern)| member(name).is_some_and(|v| value_matches(pattern, v)))
+            && predicates.header_lacks.iter().all(|name| member(name).is_none())
+    }
+}
+
+/// Whether what is asked of the claims holds.
+fn fits_claims(predicates: &Predicates, claims: Option<&Value<'_>>) -> bool {
+    let claim = |name: &str| claims.and_then(|c| c.get(name));
+    if !predicates.has.iter().all(|name| claim(name).is_some())
+        || predicates.lacks.iter().any(|name| claim(name).is_some())
     {
         return false;
     }
@@ -156,15 +174,7 @@ fn holds(predicates: &Predicates, header: &Header, claims: Option<&Value<'_>>) -
             _ => return false,
         }
     }
-    if !predicates.claims.iter().all(|(name, pattern)| claim(name).is_some_and(|v| value_matches(pattern, v))) {
-        return false;
-    }
-    predicates.header.is_empty() && predicates.header_lacks.is_empty() || {
-        let parsed = json::parse(&header.json);
-        let member = |name: &str| parsed.as_ref().and_then(|h| h.get(name));
-        predicates.header.iter().all(|(name, pattern)| member(name).is_some_and(|v| value_matches(pattern, v)))
-            && predicates.header_lacks.iter().all(|name| member(name).is_none())
-    }
+    predicates.claims.iter().all(|(name, pattern)| claim(name).is_some_and(|v| value_matches(pattern, v)))
 }
 
 fn value_matches(pattern: &Pattern, value: &Value<'_>) -> bool {
