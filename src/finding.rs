@@ -203,6 +203,9 @@ pub struct HopRecord {
     pub upstream: String,
     /// The header it is about.
     pub header: Option<String>,
+    /// The gateways on the way, the edge first, where one gateway does not show it by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
 }
 
 /// Which setting of an issuer a finding is about.

@@ -1,5 +1,7 @@
-//! Compose files: what the labels and the command of each service say, as trees.
+//! Compose files: what the labels and the command of each service say, as trees; which files a service is given, and by
+//! which names others reach it.
 
+use super::files::normal;
 use super::tree::{At, plant};
 use crate::syntax::yaml::{Kind, Node};
 
@@ -47,6 +49,64 @@ pub fn services(document: &Node, prefix: &str) -> Vec<Service> {
     all
 }
 
+/// A service that is given files from beside its Compose file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounted {
+    /// The names by which other services reach it, lower case.
+    pub names: Vec<String>,
+    /// The files and folders, as paths of the scan.
+    pub paths: Vec<String>,
+    /// It can be reached from outside, too.
+    pub published: bool,
+}
+
+/// Whether a text is a Compose file whose services may be given files.
+pub fn mounts_files(path: &str, text: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    file.contains("compose")
+        && (file.ends_with(".yml") || file.ends_with(".yaml"))
+        && has("services:")
+        && (has("volumes:") || has("configs:"))
+}
+
+/// The services of the Compose file at `path` that are given files.
+pub fn mounted(path: &str, document: &Node) -> Vec<Mounted> {
+    let root = At::root(0, document);
+    let beside = path.rfind('/').map_or("", |at| &path[..=at]);
+    let local = |text: &str| {
+        // A name without a dot or a slash at its start is that of a volume.
+        let relative = text.starts_with("./") || text.starts_with("../");
+        relative.then(|| normal(&format!("{beside}{text}")))
+    };
+    let mut all = Vec::new();
+    for (name, at) in root.get("services").into_iter().flat_map(At::entries) {
+        let mut service = Mounted {
+            names: vec![name.to_ascii_lowercase()],
+            paths: Vec::new(),
+            published: at.list("ports").next().is_some() || at.word("network_mode") == Some("host"),
+        };
+        let own = ["container_name", "hostname"].iter().filter_map(|key| at.word(key));
+        let networks = at.get("networks").into_iter().flat_map(At::entries);
+        let aliases =
+            networks.flat_map(|(_, network)| network.list("aliases").collect::<Vec<_>>()).filter_map(At::text);
+        service.names.extend(own.chain(aliases).map(str::to_ascii_lowercase));
+        for volume in at.list("volumes") {
+            let source = volume.text().and_then(|text| text.split(':').next()).or(volume.word("source"));
+            service.paths.extend(source.and_then(local));
+        }
+        for config in at.list("configs") {
+            let Some(config) = config.text().or(config.word("source")) else { continue };
+            let named = root.get("configs").into_iter().flat_map(At::entries).find(|(key, _)| *key == config);
+            service.paths.extend(named.and_then(|(_, at)| at.word("file")).and_then(local));
+        }
+        if !service.paths.is_empty() {
+            all.push(service);
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +123,25 @@ mod tests {
         let command = At::root(0, &service.command);
         assert_eq!(command.path(&["entrypoints", "web", "address"]).and_then(At::text), Some(":80"));
         assert_eq!(command.word("api"), Some("true"));
+    }
+
+    #[test]
+    fn services_are_given_files_and_have_names() {
+        let text = "services:\n  Inner:\n    container_name: api-gw\n    volumes: [./inner/nginx.conf:/etc/nginx/nginx.conf:ro, data:/d]\n    networks: { a: { aliases: [gw] } }\n  edge:\n    ports: ['443:443']\n    volumes:\n    - { type: bind, source: ../edge, target: /etc/haproxy }\n    configs: [c]\n  app: {}\nconfigs: { c: { file: ./c.cfg } }\n";
+        assert!(mounts_files("d/docker-compose.yml", text) && !mounts_files("d/values.yml", text));
+        let stream = yaml::parse(text);
+        let services = mounted("d/docker-compose.yml", &stream.documents[0]);
+        let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            services,
+            [
+                Mounted {
+                    names: words(&["inner", "api-gw", "gw"]),
+                    paths: words(&["d/inner/nginx.conf"]),
+                    published: false
+                },
+                Mounted { names: words(&["edge"]), paths: words(&["edge", "d/c.cfg"]), published: true },
+            ]
+        );
     }
 }

@@ -229,7 +229,7 @@ fn folder(path: &str) -> &str {
 }
 
 /// `a/../b/./c` as `b/c`.
-fn normal(path: &str) -> String {
+pub(super) fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

@@ -123,7 +123,7 @@ pub(super) fn check<'a>(hops: &'a [Hop], trusted: &[String], complete: bool, evi
 }
 
 /// Whether the upstream can be sent a header by this way at all.
-fn speaks_headers(hop: &Hop) -> bool {
+pub(super) fn speaks_headers(hop: &Hop) -> bool {
     !matches!(hop.upstream.protocol, Protocol::Passthrough | Protocol::Stream)
 }
 

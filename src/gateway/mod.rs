@@ -8,6 +8,7 @@ mod document;
 mod evidence;
 pub mod hop;
 mod matched;
+mod paths;
 mod rule;
 mod run;
 mod trusted;
@@ -24,7 +25,7 @@ pub use rule::Rule;
 
 pub use crate::config::files;
 use crate::config::tree;
-use crate::config::{Audit, CertificateBound};
+use crate::config::{Audit, CertificateBound, compose};
 use crate::finding::{Confidence, Finding, HopRecord, Related, Severity};
 use crate::policy::Policy;
 
@@ -111,7 +112,7 @@ pub struct Hole {
 /// Whether a text may be worth keeping for the audit: it is configuration, or may be included by some.
 pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
+    compose::mounts_files(name, &text) || FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
 }
 
 /// Whether a file of that name can be configuration at all; by name only, before anything is read.
@@ -208,26 +209,35 @@ pub fn audit_beside(
     let mut holes: BTreeMap<(&'static str, String), BTreeSet<Place>> = BTreeMap::new();
     let lowered = lower(files);
     let mut unasked = unasked::check(files, &lowered, bound);
+    let mut faults = Vec::new();
     for (number, (front_end, configuration)) in lowered.iter().enumerate() {
         for hole in &configuration.holes {
             holes.entry((front_end.product(), hole.reason.clone())).or_default().insert(hole.place);
         }
         let evidence = evidence::Evidence::of(files, &configuration.files);
-        let mut faults = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
-        faults.extend(unasked.remove(&number));
-        for fault in faults {
-            let Some(severity) = policy.severity_of(fault.rule.slug(), fault.severity) else { continue };
-            let reason = front_end.reason_in_detail(fault.rule, fault.cause, fault.detail);
-            let key = (fault.place, fault.rule, reason, fault.header.clone());
-            match found.get_mut(&key) {
-                Some(known) => {
-                    known.occurrences += 1;
-                    known.severity = known.severity.max(severity);
-                }
-                None => {
-                    let finding = finding(&fault, severity, reason, *front_end, files, safe);
-                    found.insert(key, finding);
-                }
+        let mut own = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
+        own.extend(unasked.remove(&number));
+        faults.push(own);
+    }
+    let paths = paths::Paths::follow(files, &lowered);
+    if let Some(place) = paths.stopped {
+        let reason = "there are more ways through several gateways than are followed";
+        holes.entry(("paths", reason.to_owned())).or_default().insert(place);
+    }
+    for told in paths.judge(files, &lowered, faults) {
+        let fault = &told.fault;
+        let front_end = lowered[told.configuration].0;
+        let Some(severity) = policy.severity_of(fault.rule.slug(), fault.severity) else { continue };
+        let reason = front_end.reason_in_detail(fault.rule, fault.cause, fault.detail);
+        let key = (fault.place, fault.rule, reason, fault.header.clone());
+        match found.get_mut(&key) {
+            Some(known) => {
+                known.occurrences += 1;
+                known.severity = known.severity.max(severity);
+            }
+            None => {
+                let finding = finding(&told, severity, reason, front_end, files, safe);
+                found.insert(key, finding);
             }
         }
     }
@@ -248,14 +258,22 @@ pub fn audit_beside(
 }
 
 fn finding(
-    fault: &checks::Fault<'_>,
+    told: &paths::Told<'_>,
     severity: Severity,
     reason: &'static str,
     front_end: &dyn FrontEnd,
     files: &Files,
     safe: &dyn Fn(&str) -> String,
 ) -> Finding {
+    let fault = &told.fault;
     let hop = fault.hop;
+    let mut because: Vec<String> = words::because(fault);
+    if !told.path.is_empty() {
+        because.push(format!("the way is {} → {}", told.path.join(" → "), hop.upstream.label));
+    }
+    because.extend(told.note.clone());
+    let header = fault.header.as_deref().map(words::written);
+    let fix = told.fix.clone().unwrap_or_else(|| front_end.fix(fault.rule, fault.cause, header.as_deref()));
     let mut related: Vec<Related> = Vec::new();
     for (place, message) in &fault.related {
         let row = files.related(*place, message.clone(), safe);
@@ -281,11 +299,12 @@ fn finding(
             listener: safe(&hop.listener.label),
             route: safe(&hop.route.label),
             upstream: safe(&hop.upstream.label),
-            header: fault.header.as_deref().map(|name| safe(&words::written(name))),
+            header: header.as_deref().map(safe),
+            path: told.path.iter().map(|name| safe(name)).collect(),
         }),
         issuer: None,
         reason: Some(reason),
-        because: words::because(fault).iter().map(|text| safe(text)).collect(),
-        fix: safe(&front_end.fix(fault.rule, fault.cause, fault.header.as_deref().map(words::written).as_deref())),
+        because: because.iter().map(|text| safe(text)).collect(),
+        fix: safe(&fix),
     }
 }
