@@ -8,12 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Files;
+use super::graft;
 use super::place::Place;
 use super::tree::At;
 use crate::syntax::blank::{self, UNKNOWN};
 use crate::syntax::inner::{self, Inner};
 use crate::syntax::yaml::{self, Kind, Node};
 
+/// What is said of a text in which a template puts something.
+const FILLED_IN: &str = "a template fills in parts of it; audit the output of `helm template`";
 /// How deep lists of objects may nest.
 const DEEP: usize = 4;
 
@@ -46,8 +49,7 @@ impl Manifests {
             };
             if template {
                 read.templates.insert(file);
-                let reason = "a template fills in parts of it; audit the output of `helm template`".to_owned();
-                read.holes.push((place(text.find("{{").unwrap_or(0)), reason));
+                read.holes.push((place(text.find("{{").unwrap_or(0)), FILLED_IN.to_owned()));
             }
             for (start, stream) in yaml::parse_apart(&blank) {
                 match stream.error {
@@ -71,6 +73,18 @@ impl Manifests {
     /// The roots of all documents, objects or not: values of Helm are none.
     pub fn roots(&self) -> impl Iterator<Item = At<'_>> {
         self.documents.iter().map(|(file, node)| At::root(*file, node))
+    }
+
+    /// What of that concerns objects of these groups: documents that can't be read, and templates within such objects.
+    pub fn unread(&self, objects: &Objects<'_>, groups: &[&str]) -> Vec<(Place, String)> {
+        let filled_in: BTreeSet<u32> = objects
+            .iter()
+            .filter(|object| object.template && object.group.is_none_or(|group| groups.contains(&group)))
+            .filter(|object| object.at.holds_template())
+            .map(|object| object.at.file)
+            .collect();
+        let concern = |(place, reason): &&(Place, String)| reason != FILLED_IN || filled_in.contains(&place.file);
+        self.holes.iter().filter(concern).cloned().collect()
     }
 
     /// The objects in the documents.
@@ -232,6 +246,14 @@ pub fn inner(files: &Files, at: At<'_>) -> Inner {
         let raw = text.get(start..end).unwrap_or_default();
         Inner::whole(own, start + raw.find(own).unwrap_or(0), end)
     })
+}
+
+/// The tree of a text in YAML that is a scalar, with the places of its bytes outside.
+pub fn inner_tree(files: &Files, at: At<'_>) -> Option<Node> {
+    at.text()?;
+    let inner = inner(files, at);
+    let node = yaml::parse_broken(&inner.text).documents.into_iter().next()?;
+    Some(graft::moved(&node, &|offset| inner.outer(offset)))
 }
 
 /// What looking for an object gives.

@@ -31,7 +31,8 @@ impl FrontEnd for EnvoyGateway {
             .configurations(&|gateway| api.class(gateway) == Class::EnvoyGateway, &|gateway, listener, route| {
                 Policies { api: &api, gateway: *gateway, listener: *listener }.manner(route)
             });
-        all.extend(gateway_api::unread(&manifests, &|file| gateway_api::is_envoy_gateway(&files.get(file).text)));
+        all.extend(alone(&api));
+        all.extend(api.unread(&manifests, true));
         all
     }
 
@@ -148,7 +149,7 @@ impl<'a> Policies<'a, '_> {
         if let (Some(policy), false) = (policy, sure) {
             settings.push(("forward_client_cert_details", graft.unknown(policy.at)));
         }
-        settings.extend(self.details(spec, transport));
+        settings.extend(details(graft, spec, transport, from));
         let headers = spec.and_then(|spec| spec.get("headers"));
         if let Some(at) = headers.and_then(|at| at.get("withUnderscoresAction")).filter(|at| at.text() == Some("Allow"))
         {
@@ -175,65 +176,13 @@ impl<'a> Policies<'a, '_> {
 
     /// What the policy, or the gateway itself, asks of clients.
     fn transport(&self, spec: Option<At<'a>>) -> Transport<'a> {
-        let Some(at) = spec.and_then(|spec| spec.path(&["tls", "clientValidation"])) else {
-            return match self.listener.validation() {
-                Some((at, verified)) => Transport::Asks { at, required: verified, verified },
-                None => Transport::Ends(self.listener.at),
-            };
-        };
-        let named = ["caCertificateRefs", "spkiHashes", "certificateHashes"];
-        let authority = named.iter().any(|key| at.get(key).is_some_and(|at| !at.is_empty()));
-        let mode = match (at.get("mode").map(At::text), at.switch("optional", false)) {
-            (Some(Some(mode)), _) => mode,
-            (Some(None), _) | (None, Switch::Unknown) => return Transport::Unknown(at),
-            (None, Switch::On) => "VerifyIfGiven",
-            (None, Switch::Off) => "RequireAndVerify",
-        };
-        match mode {
-            "Request" => Transport::Asks { at, required: false, verified: false },
-            // Without an authority Envoy asks for a certificate and does not insist.
-            "RequireAny" => Transport::Asks { at, required: authority, verified: false },
-            // Without an authority the policy is refused.
-            _ if !authority => Transport::Unknown(at),
-            "VerifyIfGiven" => Transport::Asks { at, required: false, verified: true },
-            "RequireAndVerify" => Transport::Asks { at, required: true, verified: true },
-            _ => Transport::Unknown(at),
+        if let Some(at) = spec.and_then(|spec| spec.path(&["tls", "clientValidation"])) {
+            return validation(at);
         }
-    }
-
-    /// How the header with the certificate is dealt with: it is taken away, unless a policy says otherwise.
-    fn details(&self, spec: Option<At<'a>>, transport: Transport<'a>) -> Entries {
-        let graft = &self.api.graft;
-        let forwarded = spec.and_then(|spec| spec.path(&["headers", "xForwardedClientCert"]));
-        let Some(at) = forwarded.and_then(|at| at.get("mode")) else {
-            let asks = match transport {
-                Transport::Asks { at, .. } => forwarded.unwrap_or(at),
-                _ => self.listener.at,
-            };
-            return vec![("forward_client_cert_details", graft.text(asks, "SANITIZE"))];
-        };
-        let mode = match at.text() {
-            Some("Sanitize") => "SANITIZE",
-            Some("ForwardOnly") => "FORWARD_ONLY",
-            Some("AppendForward") => "APPEND_FORWARD",
-            Some("SanitizeSet") => "SANITIZE_SET",
-            Some("AlwaysForwardOnly") => "ALWAYS_FORWARD_ONLY",
-            _ => return vec![("forward_client_cert_details", graft.unknown(at))],
-        };
-        let mut entries: Entries = vec![("forward_client_cert_details", graft.text(at, mode))];
-        if let Some(list) = forwarded.and_then(|at| at.get("certDetailsToAdd")).filter(|at| !at.is_empty()) {
-            let on = |item: At<'a>| {
-                let key = match item.text()? {
-                    "Cert" => "cert",
-                    "Chain" => "chain",
-                    _ => "subject",
-                };
-                Some((key, graft.text(item, "true")))
-            };
-            let details = list.items().filter_map(on).collect();
-            entries.push(("set_current_client_cert_details", graft.mapping(list, details)));
+        match self.listener.validation() {
+            Some((at, verified)) => Transport::Asks { at, required: verified, verified },
+            None => Transport::Ends(self.listener.at),
         }
-        entries
     }
 
     /// The policy for browsers and authorization: that of the route goes before that of the gateway.
@@ -302,6 +251,81 @@ impl<'a> Policies<'a, '_> {
         });
         (formats.collect(), Some(log.file))
     }
+}
+
+/// What `clientValidation` asks of clients.
+fn validation(at: At<'_>) -> Transport<'_> {
+    let named = ["caCertificateRefs", "spkiHashes", "certificateHashes"];
+    let authority = named.iter().any(|key| at.get(key).is_some_and(|at| !at.is_empty()));
+    let mode = match (at.get("mode").map(At::text), at.switch("optional", false)) {
+        (Some(Some(mode)), _) => mode,
+        (Some(None), _) | (None, Switch::Unknown) => return Transport::Unknown(at),
+        (None, Switch::On) => "VerifyIfGiven",
+        (None, Switch::Off) => "RequireAndVerify",
+    };
+    match mode {
+        "Request" => Transport::Asks { at, required: false, verified: false },
+        // Without an authority Envoy asks for a certificate and does not insist.
+        "RequireAny" => Transport::Asks { at, required: authority, verified: false },
+        // Without an authority the policy is refused.
+        _ if !authority => Transport::Unknown(at),
+        "VerifyIfGiven" => Transport::Asks { at, required: false, verified: true },
+        "RequireAndVerify" => Transport::Asks { at, required: true, verified: true },
+        _ => Transport::Unknown(at),
+    }
+}
+
+/// How the header with the certificate is dealt with: it is taken away, unless a policy says otherwise.
+fn details<'a>(graft: &Graft, spec: Option<At<'a>>, transport: Transport<'a>, default: At<'a>) -> Entries {
+    let forwarded = spec.and_then(|spec| spec.path(&["headers", "xForwardedClientCert"]));
+    let Some(at) = forwarded.and_then(|at| at.get("mode")) else {
+        let asks = match transport {
+            Transport::Asks { at, .. } => forwarded.unwrap_or(at),
+            _ => default,
+        };
+        return vec![("forward_client_cert_details", graft.text(asks, "SANITIZE"))];
+    };
+    let mode = match at.text() {
+        Some("Sanitize") => "SANITIZE",
+        Some("ForwardOnly") => "FORWARD_ONLY",
+        Some("AppendForward") => "APPEND_FORWARD",
+        Some("SanitizeSet") => "SANITIZE_SET",
+        Some("AlwaysForwardOnly") => "ALWAYS_FORWARD_ONLY",
+        _ => return vec![("forward_client_cert_details", graft.unknown(at))],
+    };
+    let mut entries: Entries = vec![("forward_client_cert_details", graft.text(at, mode))];
+    if let Some(list) = forwarded.and_then(|at| at.get("certDetailsToAdd")).filter(|at| !at.is_empty()) {
+        let on = |item: At<'a>| {
+            let key = match item.text()? {
+                "Cert" => "cert",
+                "Chain" => "chain",
+                _ => "subject",
+            };
+            Some((key, graft.text(item, "true")))
+        };
+        let details = list.items().filter_map(on).collect();
+        entries.push(("set_current_client_cert_details", graft.mapping(list, details)));
+    }
+    entries
+}
+
+/// Policies whose gateways are not here: what they say of certificates holds wherever those are.
+fn alone<'a>(api: &Api<'a>) -> Vec<Configuration> {
+    let here: Vec<Object<'a>> = api.objects.of_kind(gateway_api::GROUP, "Gateway").collect();
+    let policies = api.objects.of_kind(ENVOY_GATEWAY, "ClientTrafficPolicy");
+    let loose = policies.filter(|policy| !here.iter().any(|gateway| targets(api, policy, gateway).is_some()));
+    let lowered = loose.filter_map(|policy| {
+        let spec = policy.spec()?;
+        let transport = validation(spec.path(&["tls", "clientValidation"])?);
+        let settings = details(&api.graft, Some(spec), transport, policy.at);
+        let manner =
+            Manner { transport, settings, filters: Vec::new(), host: Vec::new(), literal: false, files: Vec::new() };
+        let listener = api.unrouted(policy.at, "a gateway that is not here", manner);
+        let mut configuration = made::lower(&api.graft, vec![listener]);
+        configuration.files = vec![policy.at.file];
+        Some(configuration)
+    });
+    lowered.collect()
 }
 
 /// Changes of headers before a request is routed.

@@ -100,6 +100,14 @@ pub struct Configuration {
     pub complete: bool,
 }
 
+impl Configuration {
+    /// A configuration of which nothing is known but what could not be read, if there is any.
+    fn unread(holes: Vec<(Place, String)>) -> Option<Self> {
+        let holes: Vec<Hole> = holes.into_iter().map(|(place, reason)| Hole { place, reason }).collect();
+        (!holes.is_empty()).then(|| Self { holes, ..Self::default() })
+    }
+}
+
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hole {

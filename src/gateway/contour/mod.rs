@@ -12,7 +12,7 @@ use settings::Settings;
 use super::envoy::made;
 use super::files::Files;
 use super::hop::Cause;
-use super::{Configuration, Detail, FrontEnd, Hole, Rule};
+use super::{Configuration, Detail, FrontEnd, Rule};
 use crate::config::graft::Graft;
 use crate::config::kubernetes::{Manifests, Object, Objects};
 
@@ -44,11 +44,7 @@ impl FrontEnd for Contour {
         let mut all: Vec<Configuration> = roots.iter().map(|root| world.root(root)).collect();
         all.retain(|configuration| !configuration.hops.is_empty());
         all.extend(settings.alone(&world, &roots));
-        let holes: Vec<Hole> =
-            manifests.holes().iter().map(|(place, reason)| Hole { place: *place, reason: reason.clone() }).collect();
-        if !holes.is_empty() {
-            all.push(Configuration { holes, ..Configuration::default() });
-        }
+        all.extend(Configuration::unread(manifests.unread(&objects, GROUP)));
         all
     }
 

@@ -1,13 +1,13 @@
 //! What Contour's own configuration says for all proxies, as an object or as a file in a `ConfigMap`.
 
 use super::{GROUP, World};
-use crate::config::graft::{Graft, Piece, moved};
+use crate::config::graft::{Graft, Piece};
 use crate::config::kubernetes::{self, Object, Objects};
 use crate::gateway::Configuration;
-use crate::gateway::envoy::made::{self, Action, Edge, Headers, Transport};
+use crate::gateway::envoy::made::{self, Action, Edge, Headers};
 use crate::gateway::files::Files;
 use crate::gateway::tree::At;
-use crate::syntax::yaml::{self, Node};
+use crate::syntax::yaml::Node;
 
 /// The configurations, read.
 #[derive(Debug)]
@@ -34,13 +34,9 @@ impl<'a> Settings<'a> {
             Some(spec.get("runtimeSettings").unwrap_or(spec))
         });
         let maps = objects.of_kind(&[""], "ConfigMap").filter_map(|object| object.at.get("data"));
-        let texts =
-            maps.filter_map(|data| data.entries().find(|(key, _)| *key == "contour.yaml")).filter_map(|(_, at)| {
-                at.text()?;
-                let inner = kubernetes::inner(files, at);
-                let node = yaml::parse_broken(&inner.text).documents.into_iter().next()?;
-                Some((at.file, moved(&node, &|offset| inner.outer(offset))))
-            });
+        let texts = maps
+            .filter_map(|data| data.entries().find(|(key, _)| *key == "contour.yaml"))
+            .filter_map(|(_, at)| Some((at.file, kubernetes::inner_tree(files, at)?)));
         Self { objects: of_kind.collect(), texts: texts.collect() }
     }
 
@@ -64,13 +60,7 @@ impl<'a> Settings<'a> {
             let host = made::everything(graft, from, "services");
             let settings = vec![("access_log", graft.list(from, logs))];
             let manager = made::manager(graft, from, settings, Vec::new(), Vec::new(), vec![host]);
-            let edge = Edge {
-                from,
-                name: "all proxies".to_owned(),
-                port: None,
-                names: Vec::new(),
-                transport: Transport::None,
-            };
+            let edge = Edge::somewhere(from, "all proxies");
             let mut configuration = made::lower(graft, vec![edge.listener(graft, vec![manager])]);
             configuration.files = vec![one.file];
             Some(configuration)

@@ -46,7 +46,12 @@ pub(in crate::gateway) struct Edge<'a> {
     pub(in crate::gateway) transport: Transport<'a>,
 }
 
-impl Edge<'_> {
+impl<'a> Edge<'a> {
+    /// One of which no more is known than that it is there.
+    pub(in crate::gateway) fn somewhere(from: At<'a>, name: &str) -> Self {
+        Self { from, name: name.to_owned(), port: None, names: Vec::new(), transport: Transport::None }
+    }
+
     /// A listener with one chain of network filters.
     pub(in crate::gateway) fn listener(&self, graft: &Graft, filters: Vec<Piece>) -> Piece {
         let from = self.from;

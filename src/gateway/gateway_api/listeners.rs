@@ -17,6 +17,19 @@ impl<'a> Listener<'a> {
         matches!(self.at.word("protocol"), Some("HTTP" | "TCP" | "UDP")) || self.passes()
     }
 
+    /// How it is called where it has no port.
+    pub(super) fn label(&self) -> String {
+        format!("gateway {}", self.gateway.name.unwrap_or("without a known name"))
+    }
+
+    /// Whether a route that names the gateway so means this listener, too.
+    pub(super) fn is_meant(&self, parent: At<'_>) -> bool {
+        let is = |key: &str, own: &str| {
+            parent.word(key).is_none_or(|wanted| self.at.word(own).is_none_or(|own| own == wanted))
+        };
+        is("sectionName", "name") && is("port", "port")
+    }
+
     /// Whether TLS goes on to the upstream.
     pub(in crate::gateway) fn passes(&self) -> bool {
         self.at.path(&["tls", "mode"]).and_then(At::text) == Some("Passthrough")

@@ -12,7 +12,7 @@ use listeners::Listener;
 use super::envoy::made::{self, Edge, Entries, Transport};
 use super::files::Files;
 use super::hop::Cause;
-use super::{Configuration, FrontEnd, Hole, Rule};
+use super::{Configuration, FrontEnd, Rule};
 use crate::config::graft::{Graft, Piece};
 use crate::config::kubernetes::{Manifests, Object, Objects};
 use crate::gateway::matched::overlap;
@@ -44,7 +44,7 @@ impl FrontEnd for GatewayApi {
                 manner(&api, gateway, listener)
             });
         all.extend(api.loose());
-        all.extend(unread(&manifests, &|file| !is_envoy_gateway(&files.get(file).text)));
+        all.extend(api.unread(&manifests, false));
         all
     }
 
@@ -108,13 +108,6 @@ pub(super) fn is_envoy_gateway(text: &str) -> bool {
     memchr::memmem::find(text.as_bytes(), b"gateway.envoyproxy.io/v1").is_some()
 }
 
-/// What could not be read of these files, as a configuration of its own.
-pub(super) fn unread(manifests: &Manifests, of: &dyn Fn(u32) -> bool) -> Option<Configuration> {
-    let holes = manifests.holes().iter().filter(|(place, _)| of(place.file));
-    let holes: Vec<Hole> = holes.map(|(place, reason)| Hole { place: *place, reason: reason.clone() }).collect();
-    (!holes.is_empty()).then(|| Configuration { holes, ..Configuration::default() })
-}
-
 /// Who serves a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -132,6 +125,8 @@ pub(super) struct Api<'a> {
     pub(super) graft: Graft,
     /// Upstreams are told what the host was before it was rewritten.
     tells_host: bool,
+    /// Of each gateway, by file and place: the routes that name it as a parent, with what names it.
+    attached: BTreeMap<(u32, usize), Vec<(Object<'a>, At<'a>)>>,
 }
 
 /// How a listener deals with requests, apart from what routes say.
@@ -153,7 +148,24 @@ pub(super) type Manners<'m, 'a> = dyn Fn(&Object<'a>, &Listener<'a>, Option<&Obj
 
 impl<'a> Api<'a> {
     pub(super) fn new(files: &'a Files, objects: &'a Objects<'a>, tells_host: bool) -> Self {
-        Self { objects, files, graft: Graft::new(files), tells_host }
+        let mut api = Self { objects, files, graft: Graft::new(files), tells_host, attached: BTreeMap::new() };
+        let routes: Vec<Object<'a>> = api.routes().collect();
+        for route in routes {
+            for parent in route.spec().into_iter().flat_map(|spec| spec.list("parentRefs")) {
+                if let Some(gateway) = api.parent(&route, parent) {
+                    let place = (gateway.at.file, gateway.at.node.bytes.0);
+                    api.attached.entry(place).or_default().push((route, parent));
+                }
+            }
+        }
+        api
+    }
+
+    /// What could not be read, of files with or without policies of Envoy Gateway.
+    pub(super) fn unread(&self, manifests: &Manifests, with: bool) -> Option<Configuration> {
+        let mut holes = manifests.unread(self.objects, &[GROUP, ENVOY_GATEWAY].concat());
+        holes.retain(|(place, _)| is_envoy_gateway(&self.files.get(place.file).text) == with);
+        Configuration::unread(holes)
     }
 
     /// The class of a gateway, if it is here.
@@ -215,21 +227,40 @@ impl<'a> Api<'a> {
         let (mut known, mut veiled) = (Vec::new(), Vec::new());
         for at in gateway.spec().into_iter().flat_map(|spec| spec.list("listeners")) {
             let listener = Listener { gateway: *gateway, at };
-            for route in self.routes().filter(|route| routes::names_parent(self, route, gateway, at)) {
-                let mut manner = manners(gateway, &listener, Some(&route));
+            let attached = self.attached.get(&(gateway.at.file, gateway.at.node.bytes.0));
+            for (route, _) in attached.into_iter().flatten().filter(|(_, parent)| listener.is_meant(*parent)) {
+                let mut manner = manners(gateway, &listener, Some(route));
                 let into = if manner.literal { &mut veiled } else { &mut known };
                 files.insert(route.at.file);
                 files.extend(manner.files.iter().copied());
-                into.extend(self.listener(&listener, &route, &mut manner));
+                into.extend(self.listener(&listener, route, &mut manner));
+            }
+        }
+        let routed = self.attached.contains_key(&(gateway.at.file, gateway.at.node.bytes.0));
+        for at in gateway.spec().into_iter().flat_map(|spec| spec.list("listeners")).filter(|_| !routed) {
+            // Its routes stand elsewhere: what holds for all of them is known all the same.
+            let listener = Listener { gateway: *gateway, at };
+            let manner = manners(gateway, &listener, None);
+            if !listener.is_plain() && !manner.literal {
+                files.extend(manner.files.iter().copied());
+                known.push(self.unrouted(listener.at, &listener.label(), manner));
             }
         }
         let mut configuration = made::lower(&self.graft, known);
         let mut rest = made::lower(&self.graft, veiled);
         rest.hops.iter_mut().for_each(made::veil);
         configuration.hops.append(&mut rest.hops);
-        configuration.complete = rest.hops.is_empty() && configuration.holes.is_empty() && !gateway.template;
+        configuration.complete = routed && rest.hops.is_empty() && configuration.holes.is_empty() && !gateway.template;
         configuration.files = files.into_iter().collect();
         configuration
+    }
+
+    /// What a listener makes of requests whose routes are not here.
+    pub(super) fn unrouted(&self, from: At<'a>, name: &str, manner: Manner<'a>) -> Piece {
+        let host = made::everything(&self.graft, from, "routes that are not here");
+        let manager = made::manager(&self.graft, from, manner.settings, manner.filters, Vec::new(), vec![host]);
+        let edge = Edge { transport: manner.transport, ..Edge::somewhere(from, name) };
+        edge.listener(&self.graft, vec![manager])
     }
 
     /// What a listener makes of the requests of a route.
@@ -264,7 +295,7 @@ impl<'a> Api<'a> {
         };
         let edge = Edge {
             from: listener.at,
-            name: format!("gateway {}", listener.gateway.name.unwrap_or("without a known name")),
+            name: listener.label(),
             port: listener.at.word("port").map(str::to_owned),
             names: if routes::BYTES.contains(&route.kind) {
                 names
@@ -297,13 +328,7 @@ impl<'a> Api<'a> {
                 .collect();
             let Some(host) = routes::host(self, &route, &mut manner, &names) else { continue };
             let manager = made::manager(&self.graft, route.at, Vec::new(), manner.filters, Vec::new(), vec![host]);
-            let edge = Edge {
-                from: route.at,
-                name: "a gateway that is not here".to_owned(),
-                port: None,
-                names: Vec::new(),
-                transport: Transport::None,
-            };
+            let edge = Edge::somewhere(route.at, "a gateway that is not here");
             listeners.entry(route.at.file).or_default().push(edge.listener(&self.graft, vec![manager]));
         }
         let lowered = listeners.into_iter().map(|(file, listeners)| {

@@ -1,6 +1,6 @@
 //! Routes of the Gateway API: which requests they take, what their filters do, and where they send them.
 
-use super::{Api, GROUP, Manner};
+use super::{Api, Manner};
 use crate::config::graft::{Graft, Piece};
 use crate::config::kubernetes::Object;
 use crate::gateway::envoy::made::{self, Action, Entries, Headers};
@@ -239,27 +239,8 @@ impl<'a> Rule<'a, '_> {
     }
 }
 
-/// Whether a route names a gateway among its parents, at that listener.
-pub(super) fn names_parent<'a>(api: &Api<'a>, route: &Object<'a>, gateway: &Object<'a>, listener: At<'a>) -> bool {
-    let parents = route.spec().into_iter().flat_map(|spec| spec.list("parentRefs"));
-    parents.into_iter().any(|parent| {
-        let is = |key: &str, listened: Option<&str>| {
-            parent.word(key).is_none_or(|wanted| listened.is_none_or(|listened| listened == wanted))
-        };
-        is("sectionName", listener.word("name"))
-            && is("port", listener.word("port"))
-            && api
-                .parent(route, parent)
-                .is_some_and(|found| found.at.file == gateway.at.file && found.at.node == gateway.at.node)
-    })
-}
-
-/// Whether a route has a parent that is not known: a gateway that is not here.
+/// Whether no parent of a route is a gateway that is here.
 pub(super) fn is_loose<'a>(api: &Api<'a>, route: &Object<'a>) -> bool {
     let mut parents = route.spec().into_iter().flat_map(|spec| spec.list("parentRefs"));
-    parents.all(|parent| {
-        let gateway = parent.word("kind").is_none_or(|kind| kind == "Gateway")
-            && parent.word("group").is_none_or(|group| GROUP.contains(&group));
-        gateway && api.parent(route, parent).is_none()
-    })
+    parents.all(|parent| api.parent(route, parent).is_none())
 }

@@ -77,7 +77,11 @@ impl<'a> Server<'a> {
             }
             filters.push(made::tcp_proxy(graft, self.at, clusters));
         } else {
-            let hosts = routes::hosts(world, self, bound);
+            let mut hosts = routes::hosts(world, self, bound);
+            if bound.is_empty() && around.says_details() {
+                // Its routes stand elsewhere: what the mesh says holds for all of them.
+                hosts.push(made::everything(graft, self.at, "routes that are not here"));
+            }
             if hosts.is_empty() {
                 return None;
             }

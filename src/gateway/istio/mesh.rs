@@ -1,9 +1,9 @@
 //! What holds for all proxies of a mesh: the settings of `MeshConfig`, wherever they stand, and what pods set aside from it.
 
 use super::World;
-use crate::config::graft::{Piece, moved};
+use crate::config::graft::Piece;
 use crate::config::kubernetes::{self, Objects};
-use crate::gateway::envoy::made::{self, Edge, Transport};
+use crate::gateway::envoy::made::{self, Edge};
 use crate::gateway::files::Files;
 use crate::gateway::tree::{At, Switch};
 use crate::syntax::blank;
@@ -59,14 +59,14 @@ impl<'a> Meshes<'a> {
                 && named
                 && let Some(mesh) = object.at.path(&["data", "mesh"])
             {
-                all.texts.extend(inner(files, mesh).into_iter().map(|node| (mesh.file, node)));
+                all.texts.extend(kubernetes::inner_tree(files, mesh).into_iter().map(|node| (mesh.file, node)));
             }
             if let Some(pod) = object.pod()
                 && let Some(labels) = pod.path(&["metadata", "labels"])
                 && let Some(at) = pod
                     .path(&["metadata", "annotations"])
                     .and_then(|at| at.entries().find(|(key, _)| *key == ANNOTATION))
-                && let Some(node) = inner(files, at.1)
+                && let Some(node) = kubernetes::inner_tree(files, at.1)
             {
                 all.pods.push(labels);
                 all.apart.push((labels.file, node));
@@ -98,14 +98,6 @@ impl<'a> Meshes<'a> {
         let settings = self.apart.iter().map(|(file, node)| At::root(*file, node));
         self.pods.iter().zip(settings).map(|(labels, at)| Apart { labels: *labels, at }).collect()
     }
-}
-
-/// The tree of a text within an object, with the places of its bytes there.
-fn inner(files: &Files, at: At<'_>) -> Option<Node> {
-    at.text()?;
-    let inner = kubernetes::inner(files, at);
-    let node = yaml::parse_broken(&inner.text).documents.into_iter().next()?;
-    Some(moved(&node, &|offset| inner.outer(offset)))
 }
 
 /// Where it is said how the header with the certificate is dealt with, if it is.
@@ -185,14 +177,7 @@ impl<'a> Mesh<'a> {
         settings.extend(always.map(|at| ("forward_client_cert_details", graft.text(at, "ALWAYS_FORWARD_ONLY"))));
         let host = made::everything(graft, always.unwrap_or(from), "workloads of the mesh");
         let manager = made::manager(graft, from, settings, Vec::new(), Vec::new(), vec![host]);
-        let edge = Edge {
-            from,
-            name: "gateways of the mesh".to_owned(),
-            port: None,
-            names: Vec::new(),
-            transport: Transport::None,
-        };
-        Some(edge.listener(graft, vec![manager]))
+        Some(Edge::somewhere(from, "gateways of the mesh").listener(graft, vec![manager]))
     }
 }
 

@@ -15,12 +15,13 @@ use mesh::{Apart, Mesh, Meshes};
 use super::envoy::made;
 use super::files::Files;
 use super::hop::Cause;
-use super::{Configuration, Detail, FrontEnd, Hole, Rule};
+use super::{Configuration, Detail, FrontEnd, Rule};
 use crate::config::graft::Graft;
 use crate::config::kubernetes::{Found, Manifests, Object, Objects};
 use crate::gateway::tree::At;
 
 /// The API groups.
+const GROUPS: &[&str] = &["networking.istio.io", "security.istio.io", "telemetry.istio.io", "install.istio.io"];
 const NETWORKING: &[&str] = &["networking.istio.io"];
 const SECURITY: &[&str] = &["security.istio.io"];
 
@@ -52,16 +53,12 @@ impl FrontEnd for Istio {
         let world =
             World { files, objects: &objects, meshes: meshes.all(), apart: meshes.apart(), graft: Graft::new(files) };
         let mut configurations = world.configurations();
-        // What could not be read belongs to nothing in particular.
-        let holes: Vec<Hole> =
-            manifests.holes().iter().map(|(place, reason)| Hole { place: *place, reason: reason.clone() }).collect();
-        if !holes.is_empty() {
-            let unread: BTreeSet<u32> = holes.iter().map(|hole| hole.place.file).collect();
-            for configuration in &mut configurations {
-                configuration.complete &= !configuration.files.iter().any(|file| unread.contains(file));
-            }
-            configurations.push(Configuration { holes, ..Configuration::default() });
+        let unread = manifests.unread(&objects, GROUPS);
+        for configuration in &mut configurations {
+            configuration.complete &= !unread.iter().any(|(place, _)| configuration.files.contains(&place.file));
         }
+        // What could not be read belongs to nothing in particular.
+        configurations.extend(Configuration::unread(unread));
         configurations
     }
 

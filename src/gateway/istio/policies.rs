@@ -6,7 +6,7 @@ use super::mesh::{self, Mesh};
 use super::{NETWORKING, SECURITY, World, chooses};
 use crate::config::graft::{Graft, Piece};
 use crate::config::kubernetes::Object;
-use crate::gateway::envoy::made::{self, Edge, Entries, Transport};
+use crate::gateway::envoy::made::{self, Edge, Entries};
 use crate::gateway::tree::At;
 
 /// The namespace whose policies hold for the whole mesh, unless the mesh says otherwise.
@@ -94,6 +94,11 @@ impl<'a> Around<'a> {
             files.push(at.file);
         }
         Self { files, details, tokens, asked, patches: parts(&patches), meshes }
+    }
+
+    /// Whether something says how the header with the certificate is dealt with.
+    pub(super) const fn says_details(&self) -> bool {
+        matches!(self.details, Details::Said(_))
     }
 
     /// What a patch makes of the transport of a server.
@@ -313,12 +318,5 @@ fn workload<'a>(
     };
     let host = made::everything(graft, policy.at, &label);
     let manager = made::manager(graft, policy.at, settings, filters, table, vec![host]);
-    let edge = Edge {
-        from: policy.at,
-        name: format!("proxies of {label}"),
-        port: None,
-        names: Vec::new(),
-        transport: Transport::None,
-    };
-    edge.listener(graft, vec![manager])
+    Edge::somewhere(policy.at, &format!("proxies of {label}")).listener(graft, vec![manager])
 }

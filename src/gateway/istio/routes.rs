@@ -4,7 +4,7 @@ use super::gates::Server;
 use super::{NETWORKING, World};
 use crate::config::graft::{Graft, Piece};
 use crate::config::kubernetes::Object;
-use crate::gateway::envoy::made::{self, Action, Edge, Entries, Headers, Transport};
+use crate::gateway::envoy::made::{self, Action, Edge, Entries, Headers};
 use crate::gateway::matched::overlap;
 use crate::gateway::tree::{At, Switch};
 
@@ -32,14 +32,7 @@ pub(super) fn alone<'a>(world: &World<'a>, route: &Object<'a>) -> Option<Piece> 
     let host = host(world, route, None, domains)?;
     let filters = vec![made::cors_filter(graft, route.at)];
     let manager = made::manager(graft, route.at, Vec::new(), filters, Vec::new(), vec![host]);
-    let edge = Edge {
-        from: route.at,
-        name: "gateways or proxies of the mesh".to_owned(),
-        port: None,
-        names: Vec::new(),
-        transport: Transport::None,
-    };
-    Some(edge.listener(graft, vec![manager]))
+    Some(Edge::somewhere(route.at, "gateways or proxies of the mesh").listener(graft, vec![manager]))
 }
 
 fn host<'a>(world: &World<'a>, route: &Object<'a>, server: Option<&Server<'a>>, domains: Vec<Piece>) -> Option<Piece> {
