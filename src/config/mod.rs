@@ -2,6 +2,7 @@
 
 pub mod compose;
 pub mod embedded;
+pub mod estate;
 pub mod files;
 pub mod graft;
 pub mod kubernetes;

@@ -16,6 +16,21 @@ pub fn is_terraform(name: &str) -> bool {
     name.ends_with(".tf") || name.ends_with(".tf.json") || name.ends_with(".tofu")
 }
 
+/// Whether a file of that name gives values to variables.
+pub fn is_values(name: &str) -> bool {
+    name.ends_with(".tfvars")
+}
+
+/// A folder whose files are one module: the archive it lies in, if any, and its path.
+pub type Folder<'a> = (Option<&'a str>, &'a str);
+
+/// The folder of a file.
+pub fn folder(files: &Files, number: u32) -> Folder<'_> {
+    let text = files.get(number);
+    let archive = text.origin.member.is_some().then_some(&*text.origin.path);
+    (archive, text.path().rsplit_once('/').map_or("", |(folder, _)| folder))
+}
+
 /// The tree of a file of Terraform, and where it could not be read.
 pub fn parse(text: &Text) -> (Node, Option<usize>) {
     if text.path().ends_with(".json") {

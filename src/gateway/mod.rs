@@ -4,6 +4,7 @@
 //! no product. A product's own names for what went wrong, and how to mend it, come from its front end.
 
 mod checks;
+mod cloud;
 mod document;
 mod evidence;
 pub mod hop;
@@ -26,6 +27,7 @@ pub use rule::Rule;
 pub use crate::config::files;
 use crate::config::tree;
 use crate::config::{Audit, CertificateBound, compose};
+use crate::config::{Audit, CertificateBound, estate};
 use crate::finding::{Confidence, Finding, HopRecord, Related, Severity};
 use crate::policy::Policy;
 
@@ -42,6 +44,7 @@ macro_rules! front_ends {
 }
 
 front_ends! {
+    aws::Aws,
     caddy::Caddy,
     contour::Contour,
     envoy::Envoy,
@@ -121,6 +124,8 @@ pub struct Hole {
 pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     compose::mounts_files(name, &text) || FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
+    // What a product's code refers to stands in files that name no product.
+    estate::is_candidate(name, &text) || FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
 }
 
 /// Whether a file of that name can be configuration at all; by name only, before anything is read.
@@ -154,6 +159,8 @@ pub fn may_be_configuration(name: &str) -> bool {
         "sample",
         "example",
         "tf",
+        "tofu",
+        "tfvars",
         "txt",
         "dump",
         "disabled",

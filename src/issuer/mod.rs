@@ -17,8 +17,7 @@ pub use rule::Rule;
 
 use crate::config::files::{Files, Text};
 use crate::config::place::Place;
-use crate::config::terraform::is_terraform;
-use crate::config::{Audit, CertificateBound};
+use crate::config::{Audit, CertificateBound, estate};
 use crate::finding::{Confidence, Finding, IssuerRecord};
 use crate::policy::Policy;
 
@@ -79,8 +78,7 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     }
     let text = String::from_utf8_lossy(bytes);
     // What a product's files refer to stands in files that name no product.
-    let referred = is_terraform(name) && ["variable", "locals"].iter().any(|word| read::has(&text, &[word]));
-    referred || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
+    estate::is_candidate(name, &text) || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
 }
 
 /// Whether a front end reads a text. Scripts are no configuration; one front end alone knows what to look for in them.

@@ -7,6 +7,7 @@ use crate::config::files::Files;
 use crate::config::place::Place;
 pub(super) use crate::config::settings::{broken, documents};
 use crate::config::terraform::{self, Module, Trees};
+use crate::config::terraform::{self, Folder, Module, Trees, folder};
 use crate::config::tree::{At, Switch};
 
 /// Whether all of these words stand in a text.
@@ -43,18 +44,13 @@ pub(super) fn each_module(
     own: &[u32],
     mut read: impl FnMut(&Module<'_>, &mut Vec<Issued>),
 ) -> Vec<Issued> {
-    let mut folders: BTreeMap<(Option<&str>, &str), Vec<u32>> = BTreeMap::new();
-    let folder = |number: u32| {
-        let text = files.get(number);
-        let member = text.origin.member.is_some().then_some(&*text.origin.path);
-        (member, text.path().rsplit_once('/').map_or("", |(folder, _)| folder))
-    };
+    let mut folders: BTreeMap<Folder<'_>, Vec<u32>> = BTreeMap::new();
     for number in own {
-        folders.entry(folder(*number)).or_default();
+        folders.entry(folder(files, *number)).or_default();
     }
     // Variables and locals stand in files that name no product.
     for (number, _) in files.iter().filter(|(_, text)| terraform::is_terraform(text.path())) {
-        if let Some(members) = folders.get_mut(&folder(number)) {
+        if let Some(members) = folders.get_mut(&folder(files, number)) {
             members.push(number);
         }
     }

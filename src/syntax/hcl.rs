@@ -28,14 +28,21 @@ pub struct File {
 
 /// Reads a text.
 pub fn parse(text: &str) -> File {
-    let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, lines, error: None, spoiled: 0 };
+    let mut reader = Reader::new(text);
     if text.starts_with('\u{feff}') {
         reader.at = 3;
     }
     let entries = reader.body(0);
     let body = reader.node(Kind::Mapping(entries), 0, text.len());
     File { body, error: reader.error }
+}
+
+/// Reads the expression that begins at a byte of a text, as the one in `jsonencode(…)`; places count from the text's
+/// beginning.
+pub fn parse_expression(text: &str, at: usize) -> Node {
+    let mut reader = Reader::new(text);
+    reader.at = at.min(text.len());
+    reader.expression(0, true)
 }
 
 struct Reader<'a> {
@@ -46,6 +53,13 @@ struct Reader<'a> {
     error: Option<usize>,
     /// How many texts had a template without an end.
     spoiled: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
+        Self { text, bytes: text.as_bytes(), at: 0, lines, error: None, spoiled: 0 }
+    }
 }
 
 impl Reader<'_> {

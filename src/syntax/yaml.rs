@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
 use crate::span::LineColumn;
 
@@ -116,6 +116,12 @@ pub fn parse_apart(text: &str) -> Vec<(usize, Stream)> {
     streams
 }
 
+/// The same, with what `!Tag` announces as the mapping that CloudFormation takes for it: `!Ref a` is `{Ref: a}`, `!Sub a`
+/// is `{Fn::Sub: a}`.
+pub fn parse_functions(text: &str) -> Stream {
+    Builder { keep: true, functions: true, ..Builder::default() }.run(text)
+}
+
 #[derive(Default)]
 struct Builder {
     documents: Vec<Node>,
@@ -128,12 +134,15 @@ struct Builder {
     keep: bool,
     /// How many bytes and lines stand before the text.
     before: (usize, usize),
+    /// Whether tags become mappings.
+    functions: bool,
 }
 
 struct Open {
     node: Node,
     anchor: usize,
     key: Option<Node>,
+    function: Option<String>,
 }
 
 impl Builder {
@@ -160,12 +169,19 @@ impl Builder {
             let bytes = (bytes.0 + bytes_before, bytes.1 + bytes_before);
             let node = |kind| Node { kind, place, bytes };
             match event {
-                Event::Scalar(text, style, anchor, _) => {
+                Event::Scalar(text, style, anchor, tag) => {
                     let kind = Kind::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
-                    self.put(node(kind), anchor);
+                    let function = self.function(tag.as_deref());
+                    self.put(called(function, node(kind)), anchor);
                 }
-                Event::SequenceStart(_, anchor, _) => self.open(node(Kind::Sequence(Vec::new())), anchor),
-                Event::MappingStart(_, anchor, _) => self.open(node(Kind::Mapping(Vec::new())), anchor),
+                Event::SequenceStart(_, anchor, tag) => {
+                    let function = self.function(tag.as_deref());
+                    self.open(node(Kind::Sequence(Vec::new())), anchor, function);
+                }
+                Event::MappingStart(_, anchor, tag) => {
+                    let function = self.function(tag.as_deref());
+                    self.open(node(Kind::Mapping(Vec::new())), anchor, function);
+                }
                 Event::SequenceEnd | Event::MappingEnd => self.close(place, bytes.1),
                 Event::Alias(anchor) => {
                     let target = self.anchors.get(&anchor).cloned();
@@ -194,12 +210,21 @@ impl Builder {
         Stream { documents: self.documents, error }
     }
 
-    fn open(&mut self, node: Node, anchor: usize) {
+    /// The function that a tag of one's own calls, by its long name.
+    fn function(&self, tag: Option<&Tag>) -> Option<String> {
+        let tag = tag.filter(|tag| self.functions && tag.handle() == "!")?;
+        Some(match tag.suffix() {
+            name @ ("Ref" | "Condition") => name.to_owned(),
+            name => format!("Fn::{name}"),
+        })
+    }
+
+    fn open(&mut self, node: Node, anchor: usize, function: Option<String>) {
         if self.below > 0 || self.open.len() >= MAX_DEPTH {
             self.below += 1;
             return;
         }
-        self.open.push(Open { node, anchor, key: None });
+        self.open.push(Open { node, anchor, key: None, function });
     }
 
     fn close(&mut self, place: LineColumn, end: usize) {
@@ -212,7 +237,7 @@ impl Builder {
         }
         if let Some(mut open) = self.open.pop() {
             open.node.bytes.1 = end.max(open.node.bytes.1);
-            self.put(open.node, open.anchor);
+            self.put(called(open.function, open.node), open.anchor);
         }
     }
 
@@ -238,6 +263,14 @@ impl Builder {
     }
 }
 
+/// What a function is called with, as the mapping that calls it.
+fn called(function: Option<String>, with: Node) -> Node {
+    let Some(name) = function else { return with };
+    let (place, bytes) = (with.place, with.bytes);
+    let key = Node { kind: Kind::Scalar { text: name, plain: true }, place, bytes: (bytes.0, bytes.0) };
+    Node { kind: Kind::Mapping(vec![(key, with)]), place, bytes }
+}
+
 fn depth(node: &Node) -> usize {
     // Bounded by MAX_DEPTH, as above.
     1 + match &node.kind {
@@ -260,6 +293,19 @@ mod tests {
         assert_eq!(document.get("b").map(|n| n.place), Some(LineColumn { line: 3, column: 3 }));
         let Some(Kind::Sequence(items)) = document.get("b").map(|n| &n.kind) else { panic!("a sequence") };
         assert_eq!(items[1].kind, Kind::Scalar { text: "y".into(), plain: false });
+    }
+
+    #[test]
+    fn tags_call_functions() {
+        let stream = parse_functions("a: !Ref b\nc: !Join ['/', [x, !GetAtt d.Arn]]\ne: !!str f\n");
+        let document = &stream.documents[0];
+        assert_eq!(document.get("a").and_then(|n| n.get("Ref")).and_then(Node::text), Some("b"));
+        let Some(Kind::Sequence(join)) = document.get("c").and_then(|n| n.get("Fn::Join")).map(|n| &n.kind) else {
+            panic!("a list")
+        };
+        let Kind::Sequence(items) = &join[1].kind else { panic!("a list") };
+        assert_eq!(items[1].get("Fn::GetAtt").and_then(Node::text), Some("d.Arn"));
+        assert_eq!(document.get("e").and_then(Node::text), Some("f"));
     }
 
     #[test]

@@ -1,0 +1,346 @@
+//! Infrastructure as code: the resources that Terraform and CloudFormation declare, and what their settings amount to.
+//!
+//! Both languages write the same settings in nearly the same words (`mutual_authentication { mode = … }`,
+//! `MutualAuthentication: {Mode: …}`), so one reader serves both. What is literal is followed: variables with defaults and
+//! `*.tfvars`, locals, arguments and outputs of modules that lie in the scan, parameters with defaults, references from one
+//! resource to another. Everything else is [`Value::Unknown`]: nobody is accused of what is not known.
+
+mod cloudformation;
+mod evaluate;
+mod expression;
+mod sources;
+mod terraform;
+
+use std::collections::BTreeMap;
+
+use evaluate::Evaluation;
+pub use sources::{Sources, is_candidate};
+
+use super::files::Files;
+use super::place::Place;
+use super::tree::{At, Switch};
+use crate::syntax::yaml::{Kind, Node};
+
+/// What a setting amounts to.
+#[derive(Debug, Clone)]
+pub enum Value<'e> {
+    /// It is not there, or `null`.
+    Absent,
+    /// A scalar.
+    Text(String),
+    /// A block, an object or a list, as it is written.
+    Tree(Field<'e>),
+    /// A list made by an expression.
+    List(Vec<Value<'e>>),
+    /// Something of another resource.
+    Link(Link),
+    /// What stands in another file of the scan.
+    File(u32),
+    /// It can't be known.
+    Unknown,
+}
+
+/// A reference to a resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    scope: usize,
+    /// The resource: `aws_lb.public`, `data.aws_lb.public`, or the logical name in a template.
+    pub address: String,
+    /// What of it: `arn`, `id`.
+    pub attribute: String,
+}
+
+/// A resource.
+#[derive(Debug, Clone, Copy)]
+pub struct Resource<'e> {
+    /// Its type: `aws_lb`, `AWS::ElasticLoadBalancingV2::LoadBalancer`.
+    pub kind: &'e str,
+    /// Its name in the code.
+    pub name: &'e str,
+    /// Its settings.
+    pub body: Field<'e>,
+    /// The block, where it begins.
+    pub place: Place,
+}
+
+/// A part of the code, in the module it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'e> {
+    estate: &'e Estate<'e>,
+    scope: usize,
+    at: At<'e>,
+}
+
+/// Blocks or items under a key.
+#[derive(Debug, Clone, Default)]
+pub struct Blocks<'e> {
+    /// Those that are written.
+    pub all: Vec<Field<'e>>,
+    /// Whether all of them are there, and no others, can't be known.
+    pub unsure: bool,
+}
+
+/// In which language the code is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Terraform,
+    CloudFormation,
+}
+
+/// Everything that is deployed together: a root module with the modules it calls, or a template.
+#[derive(Debug)]
+pub struct Estate<'e> {
+    language: Language,
+    files: &'e Files,
+    scopes: Vec<Scope<'e>>,
+    resources: Vec<Declared<'e>>,
+    /// The files it is made of.
+    numbers: Vec<u32>,
+    /// Trees of files that are named by others.
+    documents: &'e BTreeMap<u32, Node>,
+    /// Modules that are called and not here, with the call.
+    missing: Vec<(Place, String)>,
+}
+
+#[derive(Debug)]
+struct Declared<'e> {
+    kind: &'e str,
+    name: &'e str,
+    scope: usize,
+    /// With the key that names it.
+    outer: At<'e>,
+    body: At<'e>,
+}
+
+/// The names that hold within a module or a template.
+#[derive(Debug, Default)]
+struct Scope<'e> {
+    /// Variables and parameters with what is known of each: the scope in which its value is written, and the value.
+    variables: BTreeMap<&'e str, Option<(usize, At<'e>)>>,
+    locals: BTreeMap<&'e str, At<'e>>,
+    outputs: BTreeMap<&'e str, At<'e>>,
+    /// Modules that are called from here.
+    modules: BTreeMap<&'e str, usize>,
+    /// Resources by address.
+    index: BTreeMap<String, usize>,
+}
+
+impl<'e> Estate<'e> {
+    /// The files it is made of.
+    pub fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+
+    /// Modules that are called and not in the scan: where, and by which source.
+    pub fn missing(&self) -> &[(Place, String)] {
+        &self.missing
+    }
+
+    /// The resources of these types, in the order of the code.
+    pub fn resources(&'e self, kinds: &[&str]) -> Vec<Resource<'e>> {
+        let wanted = self.resources.iter().filter(|declared| kinds.contains(&declared.kind));
+        wanted.map(|declared| self.shown(declared)).filter(Resource::is_there).collect()
+    }
+
+    /// The resource that a reference means, if it is here.
+    pub fn resource(&'e self, link: &Link) -> Option<Resource<'e>> {
+        let number = self.scopes.get(link.scope)?.index.get(&link.address)?;
+        self.resources.get(*number).map(|declared| self.shown(declared))
+    }
+
+    /// The tree of a file that another names.
+    pub fn document(&'e self, number: u32) -> Option<Field<'e>> {
+        let node = self.documents.get(&number)?;
+        Some(Field { estate: self, scope: usize::MAX, at: At::root(number, node) })
+    }
+
+    /// The text of a file that another names.
+    pub fn text(&self, number: u32) -> &str {
+        &self.files.get(number).text
+    }
+
+    fn shown(&'e self, declared: &Declared<'e>) -> Resource<'e> {
+        let body = Field { estate: self, scope: declared.scope, at: declared.body };
+        Resource { kind: declared.kind, name: declared.name, body, place: declared.outer.place() }
+    }
+}
+
+impl<'e> Resource<'e> {
+    /// Whether the code does not leave it out by a count of none.
+    fn is_there(&self) -> bool {
+        !matches!(self.body.get("count"), Value::Text(count) if count == "0")
+    }
+
+    /// What it is called in reports: a name of its own, or the one in the code.
+    pub fn label(&self, keys: &[&str]) -> String {
+        keys.iter().find_map(|key| self.body.text(key)).unwrap_or_else(|| self.name.to_owned())
+    }
+
+    /// Whether both are one.
+    pub fn is(&self, other: &Self) -> bool {
+        self.place == other.place && self.body.scope == other.body.scope
+    }
+
+    /// A name that no other resource of the scan has.
+    pub fn address(&self) -> String {
+        let place = self.place;
+        format!("{}.{}#{}:{}:{}", self.kind, self.name, place.file, place.start, self.body.scope).to_ascii_lowercase()
+    }
+}
+
+impl<'e> Field<'e> {
+    /// The code it is part of.
+    pub fn estate(self) -> &'e Estate<'e> {
+        self.estate
+    }
+
+    /// Where it is reported.
+    pub fn place(self) -> Place {
+        self.at.place()
+    }
+
+    /// What it amounts to.
+    pub fn value(self) -> Value<'e> {
+        Evaluation::new(self.estate).node(self.scope, self.at)
+    }
+
+    /// What the setting of that key amounts to.
+    pub fn get(self, key: &str) -> Value<'e> {
+        self.at(key).map_or(Value::Absent, Self::value)
+    }
+
+    /// The setting of that key as it is written.
+    pub fn at(self, key: &str) -> Option<Self> {
+        Some(Self { at: self.at.get(key)?, ..self })
+    }
+
+    /// Where a setting stands; where it does not, the field itself.
+    pub fn place_of(self, key: &str) -> Place {
+        self.at(key).map_or_else(|| self.place(), Self::place)
+    }
+
+    /// The text of a setting, where it is known.
+    pub fn text(self, key: &str) -> Option<String> {
+        match self.get(key) {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text as it is written, with whatever stands in it.
+    pub fn raw(self) -> Option<&'e str> {
+        self.at.node.text()
+    }
+
+    /// What a switch is set to; `default` where it is not there.
+    pub fn switch(self, key: &str, default: bool) -> Switch {
+        match self.get(key) {
+            Value::Absent if default => Switch::On,
+            Value::Absent => Switch::Off,
+            Value::Text(text) if text.eq_ignore_ascii_case("true") => Switch::On,
+            Value::Text(text) if text.eq_ignore_ascii_case("false") => Switch::Off,
+            _ => Switch::Unknown,
+        }
+    }
+
+    /// The resource that a setting means, if it is one that is here.
+    pub fn target(self, key: &str) -> Option<Resource<'e>> {
+        match self.get(key) {
+            Value::Link(link) => self.estate.resource(&link),
+            _ => None,
+        }
+    }
+
+    /// The blocks of a name, or the items of the list under a key.
+    pub fn blocks(self, key: &str) -> Blocks<'e> {
+        let mut blocks = Blocks::default();
+        for (name, at) in self.at.entries() {
+            if super::tree::same_key(name, key) {
+                blocks.add(Self { at, ..self });
+            } else if name == "dynamic" && self.estate.language == Language::Terraform {
+                for (_, dynamic) in at.entries().filter(|(name, _)| super::tree::same_key(name, key)) {
+                    let dynamic = Self { at: dynamic, ..self };
+                    let some = dynamic.get("for_each").is_some();
+                    blocks.unsure |= some.is_none();
+                    if some != Some(false) {
+                        blocks.all.extend(dynamic.at("content"));
+                    }
+                }
+            }
+        }
+        blocks
+    }
+
+    /// The first block of a name, if there is one for sure; `None` also where that can't be known.
+    pub fn block(self, key: &str) -> Option<Self> {
+        self.blocks(key).all.into_iter().next()
+    }
+
+    /// The entries of a mapping.
+    pub fn entries(self) -> Vec<(&'e str, Self)> {
+        self.at.entries().map(|(key, at)| (key, Self { at, ..self })).collect()
+    }
+
+    /// The texts of a list; `None` where one of them is not known.
+    pub fn texts(self, key: &str) -> Option<Vec<String>> {
+        fn collect(value: Value<'_>, into: &mut Vec<String>) -> bool {
+            match value {
+                Value::Absent => true,
+                Value::Text(text) => {
+                    into.push(text);
+                    true
+                }
+                Value::List(values) => values.into_iter().all(|value| collect(value, into)),
+                Value::Tree(field) if matches!(field.at.node.kind, Kind::Sequence(_)) => {
+                    field.items().into_iter().all(|item| collect(item.value(), into))
+                }
+                _ => false,
+            }
+        }
+        let mut texts = Vec::new();
+        collect(self.get(key), &mut texts).then_some(texts)
+    }
+
+    /// The items of a list as they are written; a single one counts as a list.
+    pub fn items(self) -> Vec<Self> {
+        self.at.items().map(|at| Self { at, ..self }).collect()
+    }
+}
+
+impl<'e> Blocks<'e> {
+    fn add(&mut self, field: Field<'e>) {
+        match field.value() {
+            Value::Absent => {}
+            Value::Tree(tree) => {
+                // Where it was referred to from stays the place of what has no key of its own.
+                self.all.extend(match &tree.at.node.kind {
+                    Kind::Sequence(_) => tree.items(),
+                    _ => vec![if tree.at.file == field.at.file { tree } else { field }],
+                });
+            }
+            Value::List(values) => {
+                for value in values {
+                    match value {
+                        Value::Tree(tree) => self.all.push(tree),
+                        Value::Absent => {}
+                        _ => self.unsure = true,
+                    }
+                }
+            }
+            _ => self.unsure = true,
+        }
+    }
+}
+
+impl Value<'_> {
+    /// Whether anything is in it; `None` where that can't be known.
+    fn is_some(&self) -> Option<bool> {
+        match self {
+            Self::Absent => Some(false),
+            Self::List(values) => Some(!values.is_empty()),
+            Self::Tree(field) => Some(!field.at.is_empty()),
+            Self::Text(text) => Some(!text.is_empty()),
+            Self::Link(_) | Self::File(_) | Self::Unknown => None,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The texts that infrastructure as code is made of, read: modules, values for their variables, templates, and documents
+//! that they name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Estate;
+use crate::config::files::Files;
+use crate::config::place::Place;
+use crate::config::terraform::{self, is_terraform, is_values};
+use crate::syntax::hcl;
+use crate::syntax::yaml::{self, Kind, Node};
+
+/// So many calls of `jsonencode` in a file are read as what they encode.
+const MOST_ENCODED: usize = 256;
+
+/// Whether a text may be part of the code without naming any product: variables, values, arguments of modules.
+pub fn is_candidate(name: &str, text: &str) -> bool {
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    is_values(name) || is_terraform(name) && ["variable", "locals", "module", "output"].iter().any(|word| has(word))
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Files of Terraform.
+    pub(super) modules: BTreeMap<u32, Node>,
+    /// Values for variables.
+    pub(super) values: BTreeMap<u32, Node>,
+    /// Templates of CloudFormation.
+    pub(super) templates: BTreeMap<u32, Node>,
+    /// Other trees that the code names.
+    pub(super) documents: BTreeMap<u32, Node>,
+    /// Places that could not be read.
+    pub holes: Vec<(Place, String)>,
+}
+
+impl Sources {
+    /// Reads the texts that a front end has recognised, with all that may belong to them.
+    pub fn read(files: &Files, own: &[u32]) -> Self {
+        let mut sources = Self::default();
+        if own.iter().any(|number| is_terraform(files.get(*number).path())) {
+            for (number, text) in files.iter() {
+                if is_terraform(text.path()) {
+                    let (mut tree, error) = terraform::parse(text);
+                    let mut left = MOST_ENCODED;
+                    decode(&mut tree, &text.text, &mut left);
+                    sources.modules.insert(number, tree);
+                    if let Some(at) = error.filter(|_| own.contains(&number)) {
+                        sources.hole(number, at, "it could only be read in part");
+                    }
+                } else if is_values(text.path()) {
+                    sources.values.insert(number, hcl::parse(&text.text).body);
+                }
+            }
+            sources.named(files);
+        }
+        for number in own.iter().filter(|number| !is_terraform(files.get(**number).path())) {
+            let mut stream = yaml::parse_functions(&files.get(*number).text);
+            if stream.documents.is_empty() {
+                continue;
+            }
+            let document = stream.documents.swap_remove(0);
+            if document.get("Resources").is_none() {
+                continue;
+            }
+            sources.templates.insert(*number, document);
+            if let Some((_, reason)) = stream.error {
+                sources.hole(*number, 0, &format!("it could only be read in part: {reason}"));
+            }
+        }
+        sources
+    }
+
+    /// Everything that is deployed together, with the files that name each other.
+    pub fn estates<'e>(&'e self, files: &'e Files) -> Vec<Estate<'e>> {
+        let mut estates = Estate::of_modules(self, files);
+        estates.extend(self.templates.iter().map(|(number, tree)| Estate::of_template(*number, tree, self, files)));
+        estates
+    }
+
+    fn hole(&mut self, file: u32, at: usize, reason: &str) {
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        self.holes.push((Place { file, start: at, end: at }, reason.to_owned()));
+    }
+
+    /// Reads the documents that the code names.
+    fn named(&mut self, files: &Files) {
+        let mut numbers: BTreeSet<u32> = BTreeSet::new();
+        for (number, tree) in &self.modules {
+            names(tree, &mut |path| {
+                let path = path.strip_prefix("${path.module}/").or(path.strip_prefix("${path.root}/")).unwrap_or(path);
+                numbers.extend(files.resolve(*number, *number, path.trim_start_matches("./")).first());
+            });
+        }
+        for number in numbers {
+            let mut stream = yaml::parse_broken(&files.get(number).text);
+            if !stream.documents.is_empty() && stream.documents[0].text().is_none() {
+                self.documents.insert(number, stream.documents.swap_remove(0));
+            }
+        }
+    }
+}
+
+/// Calls back with the paths that `file(…)` and `templatefile(…)` name.
+fn names(node: &Node, found: &mut impl FnMut(&str)) {
+    match &node.kind {
+        Kind::Scalar { text, .. } if text.starts_with("${") => {
+            if let Some(at) = text.find("file(\"") {
+                let rest = &text[at + 6..];
+                found(rest.split('"').next().unwrap_or(rest));
+            }
+        }
+        Kind::Sequence(items) => items.iter().for_each(|item| names(item, found)),
+        Kind::Mapping(entries) => entries.iter().for_each(|(_, value)| names(value, found)),
+        Kind::Scalar { .. } | Kind::Hole => {}
+    }
+}
+
+/// Puts what `jsonencode(…)` encodes in its place.
+fn decode(node: &mut Node, file: &str, left: &mut usize) {
+    let encoded = |text: &str| {
+        let call = ["jsonencode(", "yamlencode("].into_iter().find(|call| text.starts_with(call))?;
+        Some(call.len())
+    };
+    match &mut node.kind {
+        Kind::Scalar { plain: true, .. } => {
+            let written = file.get(node.bytes.0..).unwrap_or_default();
+            let Some(call) = encoded(written).filter(|_| *left > 0) else { return };
+            *left -= 1;
+            let inner = hcl::parse_expression(file, node.bytes.0 + call);
+            node.kind = inner.kind;
+            node.place = inner.place;
+            node.bytes = inner.bytes;
+        }
+        Kind::Sequence(items) => items.iter_mut().for_each(|item| decode(item, file, left)),
+        Kind::Mapping(entries) => entries.iter_mut().for_each(|(_, value)| decode(value, file, left)),
+        Kind::Scalar { .. } | Kind::Hole => {}
+    }
+}

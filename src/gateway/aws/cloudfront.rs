@@ -1,0 +1,276 @@
+//! CloudFront: which headers a distribution forwards, and what it tells origins of client certificates.
+//!
+//! An origin gets the headers that the cache policy and the origin request policy list, and no others ("Control origin
+//! requests with a policy"); of the certificate it gets the `CloudFront-Viewer-Cert-*` headers that are listed ("Viewer
+//! mTLS headers").
+
+use super::super::cloud;
+use super::super::hop::ClientAuth;
+use super::super::hop::{Cause, Event, Form, Others, PathMatch, Place, Route, Value as Held};
+use super::super::run::{Handshake, Run};
+use super::super::{Configuration, Hole};
+use crate::config::estate::{Blocks, Estate, Field, Resource, Value};
+
+const DISTRIBUTIONS: &[&str] = &["aws_cloudfront_distribution", "AWS::CloudFront::Distribution"];
+
+/// Managed origin request policies that forward every header of the client, by id and by name ("Use managed origin request
+/// policies").
+const ALL_VIEWER: &[&str] = &[
+    "216adef6-5c7f-47e4-b989-5492eafa07d3",
+    "Managed-AllViewer",
+    "33f36d7e-f396-46d9-90e0-52428a34d9dc",
+    "Managed-AllViewerAndCloudFrontHeaders-2022-06",
+    "b689b0a8-53d0-40ab-baf2-68738e2966ac",
+    "Managed-AllViewerExceptHostHeader",
+];
+/// Those that forward a few, none of them credentials.
+const FEW: &[&str] = &[
+    "acba4595-bd28-49b8-b9fe-13317c0390fa",
+    "Managed-UserAgentRefererHeaders",
+    "59781a5b-3903-41f3-afcb-af62929ccde1",
+    "Managed-CORS-CustomOrigin",
+    "88a5eaf4-2fd4-4709-b370-b4c650ea3fcf",
+    "Managed-CORS-S3Origin",
+];
+/// Managed cache policies that list neither `Authorization` nor `DPoP`.
+const CACHE: &[&str] = &[
+    "658327ea-f89d-4fab-a63d-7e88639e58f6",
+    "Managed-CachingOptimized",
+    "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",
+    "Managed-CachingDisabled",
+];
+
+/// The headers that tell of the certificate.
+const CERTIFICATE: &[(&str, Held)] = &[
+    ("cloudfront-viewer-cert-pem", Held::Certificate(Form::PemEscaped)),
+    ("cloudfront-viewer-cert-sha256", Held::Certificate(Form::Sha256)),
+    ("cloudfront-viewer-cert-subject", Held::Certificate(Form::Dn)),
+    ("cloudfront-viewer-cert-serial-number", Held::Certificate(Form::Serial)),
+    ("cloudfront-viewer-cert-issuer", Held::Other),
+    ("cloudfront-viewer-cert-present", Held::Other),
+    ("cloudfront-viewer-cert-validity", Held::Other),
+];
+
+/// What a policy forwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Forwarded {
+    /// All that the client sent, and these of CloudFront's own.
+    All(Vec<String>),
+    /// These alone.
+    These(Vec<String>),
+    Unknown,
+}
+
+/// The distributions of an estate.
+pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
+    let mut into = Configuration { complete: true, ..Configuration::default() };
+    let dpop = estate.numbers().iter().any(|number| {
+        let text = estate.text(*number).as_bytes();
+        ["dpop", "DPoP", "DPOP"].iter().any(|word| memchr::memmem::find(text, word.as_bytes()).is_some())
+    });
+    for resource in estate.resources(DISTRIBUTIONS) {
+        // CloudFormation has everything one level deeper.
+        let body = resource.body.block("distribution_config").unwrap_or(resource.body);
+        distribution(resource, body, dpop, &mut into);
+    }
+    into
+}
+
+fn distribution(resource: Resource<'_>, body: Field<'_>, dpop: bool, into: &mut Configuration) {
+    let aliases = body.texts("aliases").unwrap_or_default();
+    let label = aliases.first().cloned().unwrap_or_else(|| format!("distribution {}", resource.name));
+    let mut listener = cloud::listener(label, vec![443], true);
+    listener.hosts = aliases.iter().filter(|name| !name.contains('*')).map(|name| name.to_ascii_lowercase()).collect();
+    let (handshake, asks_at) = viewers(body, &mut into.holes);
+    listener.auth = handshake.auth;
+    listener.asks_at = asks_at;
+    let origins = body.blocks("origin").all.into_iter().chain(body.blocks("origins").all).collect::<Vec<_>>();
+    let behaviours = [("default_cache_behavior", true), ("ordered_cache_behavior", false), ("cache_behaviors", false)];
+    for (key, default) in behaviours {
+        for behaviour in body.blocks(key).all {
+            let id = behaviour.text("target_origin_id");
+            let origin = origins.iter().find(|origin| {
+                let own = origin.text("origin_id").or_else(|| origin.text("id"));
+                own.is_some() && own == id
+            });
+            // A bucket checks no tokens.
+            let Some(origin) = origin.filter(|origin| origin.at("custom_origin_config").is_some()) else { continue };
+            let Some(address) = origin.at("domain_name") else { continue };
+            let pattern = behaviour.text("path_pattern");
+            let route = Route {
+                label: pattern.as_ref().map_or("default behavior".to_owned(), |path| format!("behavior {path}")),
+                path: match pattern.as_deref() {
+                    None if default => PathMatch::Any,
+                    Some(path) if path.ends_with('*') && !path.trim_end_matches('*').contains(['*', '?']) => {
+                        PathMatch::Prefix(path.trim_end_matches('*').to_owned())
+                    }
+                    _ => PathMatch::Other,
+                },
+                when: Vec::new(),
+            };
+            let mut upstream = cloud::upstream(address, "origin", &["name", "domain_name"]);
+            upstream.place = behaviour.place_of("target_origin_id");
+            let forwarding = Forwarding::read(behaviour, dpop);
+            let arrivals = cloud::arrivals(handshake, |_, run| forwarding.apply(run));
+            let mut hop = cloud::hop(&listener, route, upstream, arrivals);
+            if handshake.auth.asks() {
+                hop.lost = Some(Event::new(forwarding.place, Cause::NotListed));
+            }
+            if into.hops.len() < cloud::MOST {
+                into.hops.push(hop);
+            }
+        }
+    }
+}
+
+/// Whether viewers are asked for a certificate ("Viewer mTLS").
+fn viewers(body: Field<'_>, holes: &mut Vec<Hole>) -> (Handshake, Option<Place>) {
+    let blocks: Blocks<'_> = body.blocks("viewer_mtls_config");
+    let Some(block) = blocks.all.first() else { return (Handshake::OFF, None) };
+    let place = block.place_of("mode");
+    let handshake = |auth, required| (Handshake { auth, required }, Some(place));
+    match block.text("mode").as_deref() {
+        Some("required") if !blocks.unsure => handshake(ClientAuth::Required, true),
+        Some("optional") if !blocks.unsure => handshake(ClientAuth::Optional, false),
+        Some("passthrough") if !blocks.unsure => handshake(ClientAuth::Unverified, false),
+        _ => {
+            let reason = "whether viewers are asked for certificates is not known here".to_owned();
+            holes.push(Hole { place, reason });
+            handshake(ClientAuth::Unknown, false)
+        }
+    }
+}
+
+/// What a behaviour forwards.
+struct Forwarding {
+    forwarded: Forwarded,
+    /// The policy, or where there is none the behaviour.
+    place: Place,
+    /// Functions may change anything.
+    functions: bool,
+    /// Whether what is not forwarded is worth a word: proofs are spoken of, and more than reading is allowed.
+    tells: bool,
+}
+
+impl Forwarding {
+    fn read(behaviour: Field<'_>, dpop: bool) -> Self {
+        let functions = [
+            "function_association",
+            "lambda_function_association",
+            "function_associations",
+            "lambda_function_associations",
+        ]
+        .iter()
+        .any(|key| behaviour.at(key).is_some() || behaviour.blocks(key).unsure);
+        let writes = behaviour.texts("allowed_methods").is_some_and(|all| all.iter().any(|method| method == "POST"));
+        let (forwarded, place) = match (behaviour.at("origin_request_policy_id"), behaviour.at("cache_policy_id")) {
+            (None, None) => (Forwarded::Unknown, behaviour.place()),
+            (request, cache) => {
+                let cached = cache.map_or(Forwarded::These(Vec::new()), |field| {
+                    policy(field, "parameters_in_cache_key_and_forwarded_to_origin")
+                });
+                let asked = request.map_or(Forwarded::These(Vec::new()), |field| policy(field, ""));
+                (joined(cached, asked), request.or(cache).map_or(behaviour.place(), Field::place))
+            }
+        };
+        Self { forwarded, place, functions, tells: dpop && writes }
+    }
+
+    fn apply(&self, run: &mut Run) {
+        if self.functions || self.forwarded == Forwarded::Unknown {
+            run.anything();
+            return;
+        }
+        let (listed, all) = match &self.forwarded {
+            Forwarded::All(listed) => (listed, true),
+            Forwarded::These(listed) => (listed, false),
+            Forwarded::Unknown => return,
+        };
+        if !all && self.tells {
+            let event = Event::new(self.place, Cause::NotListed);
+            run.request.others = Others::Dropped(event.clone());
+            for name in listed {
+                run.request.set(name, vec![Held::Client], None);
+            }
+        } else if !all {
+            run.request.others = Others::Dropped(Event::new(self.place, Cause::AllDropped));
+            for name in ["dpop", "authorization"] {
+                run.request.set(name, Vec::new(), None);
+            }
+            for name in listed {
+                run.request.set(name, vec![Held::Client], None);
+            }
+        }
+        for (name, value) in CERTIFICATE {
+            // CloudFront makes these itself.
+            let listed = listed.iter().any(|one| one == name);
+            let value = if listed && run.presented { value.clone() } else { Held::Other };
+            if listed {
+                run.set(name, vec![value], self.place, Cause::Set);
+            } else {
+                // Whether "all" takes in what CloudFront adds is not documented.
+                run.request.set(name, if all { vec![Held::Unknown] } else { Vec::new() }, None);
+            }
+        }
+    }
+}
+
+/// What a policy forwards: a resource, or one of those that CloudFront manages.
+fn policy(setting: Field<'_>, inner: &str) -> Forwarded {
+    let managed = |name: &str| {
+        if ALL_VIEWER.contains(&name) {
+            return Forwarded::All(Vec::new());
+        }
+        if FEW.contains(&name) || CACHE.contains(&name) {
+            return Forwarded::These(Vec::new());
+        }
+        Forwarded::Unknown
+    };
+    let value = setting.value();
+    let resource = match &value {
+        Value::Text(id) => return managed(id),
+        Value::Link(link) => match setting.estate().resource(link) {
+            Some(resource) if link.address.starts_with("data.") => {
+                return resource.body.text("name").map_or(Forwarded::Unknown, |name| managed(&name));
+            }
+            Some(resource) => resource,
+            None => return Forwarded::Unknown,
+        },
+        Value::Absent => return Forwarded::These(Vec::new()),
+        _ => return Forwarded::Unknown,
+    };
+    let body = ["origin_request_policy_config", "cache_policy_config"]
+        .iter()
+        .find_map(|key| resource.body.block(key))
+        .unwrap_or(resource.body);
+    let body = if inner.is_empty() { Some(body) } else { body.block(inner) };
+    let Some(config) = body.and_then(|body| body.block("headers_config")) else { return Forwarded::Unknown };
+    let listed = || {
+        let block = config.block("headers");
+        let names = block.and_then(|block| block.texts("items")).or_else(|| config.texts("headers"));
+        names.map(|names| names.iter().map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>())
+    };
+    match (config.text("header_behavior").as_deref(), listed()) {
+        (Some("none"), _) => Forwarded::These(Vec::new()),
+        (Some("whitelist"), Some(names)) => Forwarded::These(names),
+        (Some("allViewer"), _) => Forwarded::All(Vec::new()),
+        (Some("allViewerAndWhitelistCloudFront"), Some(names)) => Forwarded::All(names),
+        _ => Forwarded::Unknown,
+    }
+}
+
+/// What two policies forward together.
+fn joined(one: Forwarded, other: Forwarded) -> Forwarded {
+    match (one, other) {
+        (Forwarded::These(mut one), Forwarded::These(other)) => {
+            one.extend(other);
+            Forwarded::These(one)
+        }
+        (Forwarded::All(mut one) | Forwarded::These(mut one), Forwarded::All(other))
+        | (Forwarded::All(mut one), Forwarded::These(other)) => {
+            one.extend(other);
+            Forwarded::All(one)
+        }
+        _ => Forwarded::Unknown,
+    }
+}

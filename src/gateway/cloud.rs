@@ -1,0 +1,99 @@
+//! What the front ends of clouds share: configurations from estates, listeners and ways as infrastructure code has them.
+
+use super::files::Files;
+use super::hop::{Arrival, Client, ClientAuth, Hop, Listener, PathMatch, Place, Protocol, Request, Route, Upstream};
+use super::run::{Handshake, Run};
+use super::{Configuration, Hole};
+use crate::config::estate::{Estate, Field, Resource, Sources, Value};
+use crate::config::terraform::is_terraform;
+
+/// More ways are not looked at.
+pub(super) const MOST: usize = 4096;
+
+/// Whether a text may be infrastructure code that declares one of these: types of resources as Terraform has them, and as
+/// templates have them.
+pub(super) fn declares(name: &str, text: &str, terraform: &[&str], templates: &[&str]) -> bool {
+    let has =
+        |words: &[&str]| words.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some());
+    if is_terraform(name) { has(terraform) } else { has(templates) && has(&["Resources"]) }
+}
+
+/// The configurations of all estates: `lower` gives one for each of its services.
+pub(super) fn configurations(
+    files: &Files,
+    own: &[u32],
+    lower: impl for<'e> Fn(&'e Estate<'e>) -> Vec<Configuration>,
+) -> Vec<Configuration> {
+    let sources = Sources::read(files, own);
+    let mut all = Vec::new();
+    for estate in &sources.estates(files) {
+        for mut configuration in lower(estate) {
+            if configuration.hops.is_empty() && configuration.holes.is_empty() {
+                continue;
+            }
+            configuration.files = estate.numbers().to_vec();
+            configuration.complete &= estate.missing().is_empty() && configuration.holes.is_empty();
+            all.push(configuration);
+        }
+    }
+    let hole = |(place, reason): &(Place, String)| Hole { place: *place, reason: reason.clone() };
+    if let Some(first) = all.first_mut() {
+        first.holes.extend(sources.holes.iter().map(hole));
+    }
+    all
+}
+
+/// A port under a key.
+pub(super) fn port(field: Field<'_>, key: &str) -> Option<u16> {
+    field.text(key)?.parse().ok()
+}
+
+/// A listener that asks for nothing.
+pub(super) fn listener(label: String, ports: Vec<u16>, tls: bool) -> Listener {
+    Listener { label, ports, hosts: Vec::new(), tls, auth: ClientAuth::Off, asks_at: None, in_vain: None, inner: false }
+}
+
+/// A way that all requests take.
+pub(super) const fn route(label: String) -> Route {
+    Route { label, path: PathMatch::Any, when: Vec::new() }
+}
+
+/// The resource, or whatever else, to which a setting sends requests.
+pub(super) fn upstream(setting: Field<'_>, what: &str, label: &[&str]) -> Upstream {
+    let value = setting.value();
+    let found = match &value {
+        Value::Link(link) => setting.estate().resource(link),
+        _ => None,
+    };
+    let (label, names) = match (found, value) {
+        (Some(resource), _) => (format!("{what} {}", resource.label(label)), vec![resource.address()]),
+        (None, Value::Text(text)) => (text.clone(), vec![super::run::dial(&text)]),
+        (None, Value::Link(link)) => (format!("{what} {}", link.address), vec![link.address.to_ascii_lowercase()]),
+        (None, _) => {
+            let place = setting.place();
+            (format!("a {what} that is not here"), vec![format!("{what}#{}:{}", place.file, place.start)])
+        }
+    };
+    Upstream { label, names, protocol: Protocol::Http, place: setting.place() }
+}
+
+/// What becomes of each kind of client, given what is done to the request of one that gets through.
+pub(super) fn arrivals(handshake: Handshake, act: impl Fn(Client, &mut Run)) -> [Arrival; 3] {
+    Client::ALL.map(|client| {
+        handshake.arrival(client, |presented| -> Option<Request> {
+            let mut run = Run::new(presented);
+            act(client, &mut run);
+            Some(run.request)
+        })
+    })
+}
+
+/// A listener's way to an upstream, with what becomes of requests on it.
+pub(super) fn hop(listener: &Listener, route: Route, upstream: Upstream, arrivals: [Arrival; 3]) -> Hop {
+    Hop::new(listener.clone(), route, upstream, arrivals)
+}
+
+/// The resources of some types that refer to another one under a key.
+pub(super) fn referring<'e>(all: &[Resource<'e>], key: &str, to: Resource<'e>) -> Vec<Resource<'e>> {
+    all.iter().filter(|one| one.body.target(key).is_some_and(|target| target.is(&to))).copied().collect()
+}
