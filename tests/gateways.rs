@@ -152,7 +152,7 @@ fn the_examples_of_the_pages_hold() {
                 "tyk" => "api.json",
                 "spring-cloud-gateway" => "application.yml",
                 "ingress-nginx" | "haproxy-ingress" => "ingress.yaml",
-                "aws" => "main.tf",
+                "aws" | "azure" | "gcp" => "main.tf",
                 _ => "site.conf",
             };
             let fires = |text: &str| {

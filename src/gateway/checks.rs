@@ -152,8 +152,12 @@ fn certificate<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faul
     if let Some(event) = &hop.bypass {
         faults.push(Fault {
             rule: Rule::Unverified,
-            // A rule that demands one, and is satisfied without, is a slip where the listener itself says otherwise.
-            severity: if hop.listener.auth == ClientAuth::Optional { Severity::Medium } else { Severity::High },
+            // A rule that demands one, and is satisfied without, is a slip where the listener itself says otherwise. Where
+            // the listener verifies none, the upstream has to look at them anyway.
+            severity: match hop.listener.auth {
+                ClientAuth::Optional | ClientAuth::Unverified => Severity::Medium,
+                _ => Severity::High,
+            },
             cause: event.cause,
             hop,
             header: None,

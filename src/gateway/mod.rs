@@ -45,11 +45,13 @@ macro_rules! front_ends {
 
 front_ends! {
     aws::Aws,
+    azure::Azure,
     caddy::Caddy,
     contour::Contour,
     envoy::Envoy,
     envoy_gateway::EnvoyGateway,
     gateway_api::GatewayApi,
+    gcp::Gcp,
     apache::Apache,
     haproxy::Haproxy,
     ingress_nginx::IngressNginx,
@@ -169,6 +171,7 @@ pub fn may_be_configuration(name: &str) -> bool {
         "map",
         "lst",
         "list",
+        "xml",
     ];
     let file = name.rsplit('/').next().unwrap_or(name);
     match file.rsplit_once('.') {

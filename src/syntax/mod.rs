@@ -14,4 +14,5 @@ pub mod json;
 pub mod packed;
 pub mod template;
 pub mod toml;
+pub mod xml;
 pub mod yaml;

@@ -132,7 +132,8 @@ fn viewers(body: Field<'_>, holes: &mut Vec<Hole>) -> (Handshake, Option<Place>)
     match block.text("mode").as_deref() {
         Some("required") if !blocks.unsure => handshake(ClientAuth::Required, true),
         Some("optional") if !blocks.unsure => handshake(ClientAuth::Optional, false),
-        Some("passthrough") if !blocks.unsure => handshake(ClientAuth::Unverified, false),
+        // What is handed on in this mode need not be listed.
+        Some("passthrough") if !blocks.unsure => handshake(ClientAuth::Unknown, false),
         _ => {
             let reason = "whether viewers are asked for certificates is not known here".to_owned();
             holes.push(Hole { place, reason });

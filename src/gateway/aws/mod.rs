@@ -52,7 +52,7 @@ impl FrontEnd for Aws {
             (Rule::Spoofable, Cause::Appended) => "aws-apigw-cert-header-append",
             (Rule::Spoofable, _) => "aws-cert-header-unguarded",
             (Rule::NotRequested, Cause::NotApplied) => "aws-alb-mtls-off-with-bound-clients",
-            (Rule::NotRequested, _) => "aws-apigw-client-cert-not-requested",
+            (Rule::NotRequested, _) => "aws-client-cert-not-requested",
             (Rule::Malformed, _) => "aws-cert-malformed",
             (Rule::Weak, _) => "aws-cert-weak-form",
             (Rule::Unverified, Cause::NotApplied) => "aws-apigw-execute-api-bypass",
@@ -96,8 +96,9 @@ impl FrontEnd for Aws {
             (Rule::NotRequested, Cause::NotApplied) => "Write `mutual_authentication { mode = \"verify\" trust_store_arn = … }` \
                  on the listener."
                 .to_owned(),
-            (Rule::NotRequested, _) => "Give the custom domain name `mutual_tls_authentication { truststore_uri = … }` and \
-                 set `disable_execute_api_endpoint = true`."
+            (Rule::NotRequested, _) => "Ask for it: `mutual_tls_authentication { truststore_uri = … }` on the custom domain \
+                 name of an API, with `disable_execute_api_endpoint = true`; `mutual_authentication { mode = \"verify\" \
+                 trust_store_arn = … }` on the listener of a load balancer."
                 .to_owned(),
             (Rule::Malformed | Rule::Weak, _) => "Forward the certificate itself: `X-Amzn-Mtls-Clientcert-Leaf` of a listener \
                  in `verify` mode, `$context.identity.clientCert.clientCertPem`, or `CloudFront-Viewer-Cert-Sha256`."
