@@ -43,6 +43,14 @@ pub(super) fn configurations(
     all
 }
 
+/// Whether the code speaks of DPoP. What a list leaves out is worth a word only where somebody sends proofs.
+pub(super) fn speaks_of_dpop(estate: &Estate<'_>) -> bool {
+    estate.numbers().iter().any(|number| {
+        let text = estate.text(*number).as_bytes();
+        ["dpop", "DPoP", "DPOP", "Dpop"].iter().any(|word| memchr::memmem::find(text, word.as_bytes()).is_some())
+    })
+}
+
 /// A port under a key.
 pub(super) fn port(field: Field<'_>, key: &str) -> Option<u16> {
     field.text(key)?.parse().ok()

@@ -344,3 +344,155 @@ impl Value<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::files::Text;
+    use crate::origin::Origin;
+
+    fn files(texts: &[(&str, &str)]) -> Files {
+        let text =
+            |(path, text): &(&str, &str)| Text::new(Arc::new(Origin::file((*path).into())), text.as_bytes().to_vec());
+        Files::new(texts.iter().map(text).collect())
+    }
+
+    /// What the settings of the first resource `x` amount to, in words.
+    fn settings(texts: &[(&str, &str)], keys: &[&str]) -> Vec<String> {
+        let files = files(texts);
+        let own: Vec<u32> = files.iter().map(|(number, _)| number).collect();
+        let sources = Sources::read(&files, &own);
+        let estates = sources.estates(&files);
+        let found = estates.iter().flat_map(|estate| estate.resources(&["a_x", "A::X"])).next().expect("a resource");
+        keys.iter()
+            .map(|key| match found.body.get(key) {
+                Value::Absent => "absent".to_owned(),
+                Value::Text(text) => text,
+                Value::Tree(_) => "tree".to_owned(),
+                Value::List(values) => format!("{} values", values.len()),
+                Value::Link(link) => format!("{} {}", link.address, link.attribute).trim().to_owned(),
+                Value::File(number) => files.get(number).path().to_owned(),
+                Value::Unknown => "unknown".to_owned(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_literal_is_followed() {
+        let code = r#"
+            variable "on" { default = true }
+            variable "none" { default = null }
+            variable "asked" {}
+            variable "set" { default = "a" }
+            locals { both = "${var.set}-${var.on}" }
+            resource "a_y" "y" {}
+            resource "a_x" "x" {
+              a = local.both
+              b = var.on ? "yes" : "no"
+              c = var.asked ? "yes" : "no"
+              d = var.none
+              e = a_y.y[0].arn
+              f = "integrations/${a_y.y.id}"
+              g = var.none == null || var.asked ? "kept" : var.asked
+              h = try(a_y.y.id, "")
+              i = [for one in var.asked : one]
+              j = length([1, 2]) > 1 ? "more" : "one"
+              k = data.a_z.z.name
+              l = var.nowhere
+              m = file("${path.module}/x.json")
+              n = "${upper("a")}${lookup({}, "b")}"
+            }
+        "#;
+        let keys = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"];
+        let found =
+            settings(&[("m/main.tf", code), ("m/terraform.tfvars", "set = \"b\"\n"), ("m/x.json", "{}")], &keys);
+        assert_eq!(
+            found,
+            [
+                "b-true",
+                "yes",
+                "unknown",
+                "absent",
+                "a_y.y arn",
+                "a_y.y id",
+                "kept",
+                "a_y.y id",
+                "unknown",
+                "more",
+                "data.a_z.z name",
+                "unknown",
+                "m/x.json",
+                "unknown"
+            ]
+        );
+    }
+
+    #[test]
+    fn values_that_may_hold_make_it_unknown() {
+        let code = "variable \"a\" { default = 1 }\nvariable \"b\" { default = 2 }\nresource \"a_x\" \"x\" {\n  a = var.a\n  b = var.b\n}\n";
+        let found = settings(&[("main.tf", code), ("prod.tfvars", "a = 3\nb = 2\n")], &["a", "b"]);
+        assert_eq!(found, ["unknown", "2"]);
+    }
+
+    #[test]
+    fn modules_are_read_as_they_are_called() {
+        let child = "variable \"a\" { default = 1 }\nresource \"a_x\" \"x\" {\n  a = var.a\n}\noutput \"it\" { value = a_x.x.arn }\n";
+        let root = "module \"m\" {\n  source = \"../child\"\n  a = local.two\n}\nlocals { two = 2 }\nresource \"a_y\" \"y\" { to = module.m.it }\n";
+        let texts = [("live/root/main.tf", root), ("live/child/main.tf", child)];
+        assert_eq!(settings(&texts, &["a"]), ["2"]);
+        let files = files(&texts);
+        let sources = Sources::read(&files, &[0, 1]);
+        let estates = sources.estates(&files);
+        let [estate] = estates.as_slice() else { panic!("one estate") };
+        let y = estate.resources(&["a_y"])[0];
+        assert_eq!(y.body.target("to").map(|target| target.kind), Some("a_x"));
+    }
+
+    #[test]
+    fn names_that_name_each_other_cost_little() {
+        let mut code = String::from("resource \"a_x\" \"x\" { a = local.l0 }\nlocals {\n");
+        for n in 0..40 {
+            code += &format!("  l{n} = \"${{local.l{m}}}${{local.l{m}}}\"\n", m = (n + 1) % 40);
+        }
+        assert_eq!(settings(&[("main.tf", &(code + "}\n"))], &["a"]), ["unknown"]);
+    }
+
+    #[test]
+    fn templates_call_functions() {
+        let template = "Parameters:\n  P: {Type: String, Default: p}\n  Q: {Type: String}\nResources:\n  Y:\n    Type: A::Y\n  X:\n    Type: A::X\n    \
+            Properties:\n      a: !Ref P\n      b: !Sub 'x-${P}'\n      c: !GetAtt Y.Arn\n      d: !Join [/, [integrations, !Ref Y]]\n      \
+            e: !If [C, 1, 2]\n      f: !Ref AWS::NoValue\n      g: !Ref Q\n      h: {'Fn::Sub': '${AWS::Region}'}\n";
+        let found = settings(&[("t.yaml", template)], &["a", "b", "c", "d", "e", "f", "g", "h"]);
+        assert_eq!(found, ["p", "x-p", "Y Arn", "Y", "unknown", "absent", "unknown", "unknown"]);
+    }
+
+    #[test]
+    fn dynamic_blocks_are_there_where_their_list_is() {
+        let code = r#"
+            variable "some" { default = "s" }
+            variable "asked" {}
+            resource "a_x" "x" {
+              dynamic "one" {
+                for_each = var.some != null ? [1] : []
+                content { a = 1 }
+              }
+              dynamic "none" {
+                for_each = []
+                content { a = 1 }
+              }
+              dynamic "perhaps" {
+                for_each = var.asked
+                content { a = 1 }
+              }
+            }
+        "#;
+        let files = files(&[("main.tf", code)]);
+        let sources = Sources::read(&files, &[0]);
+        let estates = sources.estates(&files);
+        let body = estates[0].resources(&["a_x"])[0].body;
+        let shape = |key: &str| (body.blocks(key).all.len(), body.blocks(key).unsure);
+        assert_eq!([shape("one"), shape("none"), shape("perhaps")], [(1, false), (0, false), (1, true)]);
+    }
+}

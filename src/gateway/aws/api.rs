@@ -269,7 +269,10 @@ fn integration(field: Field<'_>, label: String, path: PathMatch, rest: bool) -> 
     let mut event = false;
     match kind.as_str() {
         "http_proxy" => {}
-        "http" => mapping.only = place,
+        "http" => {
+            mapping.only = place;
+            mapping.told = cloud::speaks_of_dpop(field.estate());
+        }
         "aws_proxy" => event = true,
         // Templates decide what other services get.
         "aws" => mapping.unknown = true,

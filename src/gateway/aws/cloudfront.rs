@@ -64,10 +64,7 @@ enum Forwarded {
 /// The distributions of an estate.
 pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
     let mut into = Configuration { complete: true, ..Configuration::default() };
-    let dpop = estate.numbers().iter().any(|number| {
-        let text = estate.text(*number).as_bytes();
-        ["dpop", "DPoP", "DPOP"].iter().any(|word| memchr::memmem::find(text, word.as_bytes()).is_some())
-    });
+    let dpop = cloud::speaks_of_dpop(estate);
     for resource in estate.resources(DISTRIBUTIONS) {
         // CloudFormation has everything one level deeper.
         let body = resource.body.block("distribution_config").unwrap_or(resource.body);

@@ -30,6 +30,8 @@ pub(super) struct Mapping {
     headers: Vec<Header>,
     /// Where it is said that only what is mapped is handed on.
     pub(super) only: Option<Place>,
+    /// Whether tokens and proofs that are not handed on are worth a word.
+    pub(super) told: bool,
     pub(super) rewrites: Vec<Rewrite>,
     /// What it does can't be known.
     pub(super) unknown: bool,
@@ -85,6 +87,9 @@ impl Mapping {
         }
         if let Some(place) = self.only {
             run.request.others = Others::Dropped(Event::new(place, Cause::AllDropped));
+            for name in ["dpop", "authorization"].into_iter().filter(|_| !self.told) {
+                run.request.set(name, Vec::new(), None);
+            }
         }
         for header in &self.headers {
             let value = match &header.value {

@@ -182,6 +182,7 @@ impl Policy<'_> {
         let whole = policies.tag.0..self.text.len();
         let says = self.text.get(whole).unwrap_or_default();
         gathered.binds = says.contains("x5t#S256");
+        gathered.consumes |= says.contains(".AsBasic()") || says.contains(".AsJwt()");
         let first = sections.first().map_or(policies.tag, |section| section.tag);
         let place = self.place(first);
         let backend = gathered.backend.take().or(self.backend.take().map(|url| (url, place)));
@@ -226,10 +227,8 @@ impl Policy<'_> {
             "base" => into.outer = true,
             "include-fragment" => into.fragment = true,
             "set-header" => into.set_header(element, perhaps, place),
-            "validate-client-certificate" if !perhaps => {
-                if element.attribute("validate-trust") != Some("false") {
-                    into.validates = Some(place);
-                }
+            "validate-client-certificate" if !perhaps && element.attribute("validate-trust") != Some("false") => {
+                into.validates = Some(place);
             }
             "choose" => {
                 for branch in &element.children {

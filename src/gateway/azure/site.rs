@@ -44,7 +44,8 @@ fn site(resource: Resource<'_>, switch: &str, mode: &str, into: &mut Configurati
         }
         Switch::On => {}
     }
-    let mode = match body.get("client_certificate_mode") {
+    let written = ["client_certificate_mode", "client_cert_mode"].into_iter().find(|key| body.at(key).is_some());
+    let mode = match written.map_or(Value::Absent, |key| body.get(key)) {
         Value::Absent => mode.to_owned(),
         Value::Text(mode) => mode,
         _ => "Optional".to_owned(),
