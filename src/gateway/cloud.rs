@@ -1,10 +1,12 @@
 //! What the front ends of clouds share: configurations from estates, listeners and ways as infrastructure code has them.
 
+use std::collections::BTreeMap;
+
 use super::files::Files;
 use super::hop::{Arrival, Client, ClientAuth, Hop, Listener, PathMatch, Place, Protocol, Request, Route, Upstream};
 use super::run::{Handshake, Run};
 use super::{Configuration, Hole};
-use crate::config::estate::{Estate, Field, Resource, Sources, Value};
+use crate::config::estate::{Estate, Field, Identity, Resource, Sources, Value};
 use crate::config::terraform::is_terraform;
 
 /// More ways are not looked at.
@@ -101,7 +103,24 @@ pub(super) fn hop(listener: &Listener, route: Route, upstream: Upstream, arrival
     Hop::new(listener.clone(), route, upstream, arrivals)
 }
 
-/// The resources of some types that refer to another one under a key.
-pub(super) fn referring<'e>(all: &[Resource<'e>], key: &str, to: Resource<'e>) -> Vec<Resource<'e>> {
-    all.iter().filter(|one| one.body.target(key).is_some_and(|target| target.is(&to))).copied().collect()
+/// Resources by the one that they refer to.
+#[derive(Debug, Default)]
+pub(super) struct Referring<'e>(BTreeMap<Identity, Vec<Resource<'e>>>);
+
+impl<'e> Referring<'e> {
+    /// Those of `all` that refer to another under one of these keys.
+    pub(super) fn new(all: Vec<Resource<'e>>, keys: &[&str]) -> Self {
+        let mut by: BTreeMap<Identity, Vec<Resource<'e>>> = BTreeMap::new();
+        for one in all {
+            if let Some(target) = keys.iter().find_map(|key| one.body.target(key)) {
+                by.entry(target.identity()).or_default().push(one);
+            }
+        }
+        Self(by)
+    }
+
+    /// Those that refer to it.
+    pub(super) fn to(&self, resource: &Resource<'e>) -> &[Resource<'e>] {
+        self.0.get(&resource.identity()).map_or(&[], Vec::as_slice)
+    }
 }

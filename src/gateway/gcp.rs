@@ -5,7 +5,7 @@
 //! reference of URL maps (Cloud Load Balancing), and the schema of the Terraform provider. What becomes of a header that a
 //! client sends itself where a custom header has nothing to put in its place is not documented, and unknown here.
 
-use super::cloud;
+use super::cloud::{self, Referring};
 use super::files::Files;
 use super::hop::{
     Carrier, Cause, ClientAuth, Event, Form, Listener, Part, PathMatch, Place, Rewrite, Route, Value as Held,
@@ -105,7 +105,7 @@ impl FrontEnd for Gcp {
 /// The load balancers of an estate.
 fn configuration(estate: &Estate<'_>) -> Configuration {
     let mut into = Configuration { complete: true, ..Configuration::default() };
-    let rules = estate.resources(RULES);
+    let rules = Referring::new(estate.resources(RULES), &["target"]);
     for (kinds, tls) in [(HTTPS, true), (HTTP, false)] {
         for proxy in estate.resources(kinds) {
             let (listener, handshake) = listener(proxy, tls, &rules, &mut into);
@@ -119,8 +119,8 @@ fn configuration(estate: &Estate<'_>) -> Configuration {
 }
 
 /// A target proxy, with what forwards to it and with its TLS policy.
-fn listener(proxy: Resource<'_>, tls: bool, rules: &[Resource<'_>], into: &mut Configuration) -> (Listener, Handshake) {
-    let port = cloud::referring(rules, "target", proxy).iter().find_map(|rule| cloud::port(rule.body, "port_range"));
+fn listener(proxy: Resource<'_>, tls: bool, rules: &Referring<'_>, into: &mut Configuration) -> (Listener, Handshake) {
+    let port = rules.to(&proxy).iter().find_map(|rule| cloud::port(rule.body, "port_range"));
     let name = proxy.label(&["name"]);
     let label = port.map_or_else(|| name.clone(), |port| format!(":{port} {name}"));
     let mut listener = cloud::listener(label, port.into_iter().collect(), tls);

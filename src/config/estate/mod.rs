@@ -63,6 +63,9 @@ pub struct Resource<'e> {
     pub place: Place,
 }
 
+/// What tells a resource from others.
+pub type Identity = (usize, Place);
+
 /// A part of the code, in the module it belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'e> {
@@ -176,9 +179,9 @@ impl<'e> Resource<'e> {
         keys.iter().find_map(|key| self.body.text(key)).unwrap_or_else(|| self.name.to_owned())
     }
 
-    /// Whether both are one.
-    pub fn is(&self, other: &Self) -> bool {
-        self.place == other.place && self.body.scope == other.body.scope
+    /// What tells it from all others of its estate.
+    pub const fn identity(&self) -> Identity {
+        (self.body.scope, self.place)
     }
 
     /// A name that no other resource of the scan has.

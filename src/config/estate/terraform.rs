@@ -13,6 +13,8 @@ use crate::syntax::yaml::Node;
 const DEEP: usize = 8;
 /// So many scopes an estate may have.
 const MOST_SCOPES: usize = 512;
+/// So many all estates may have.
+const MOST_IN_ALL: usize = 20_000;
 
 /// The files of one folder.
 #[derive(Default)]
@@ -38,6 +40,11 @@ impl<'e> Module<'e> {
         };
         self.blocks("module").map(|(name, call)| (name, path(call), call)).collect()
     }
+}
+
+/// The number of a folder's module, if the folder is one.
+fn find(modules: &[(Folder<'_>, Module<'_>)], archive: Option<&str>, path: &str) -> Option<usize> {
+    modules.binary_search_by(|((in_archive, folder), _)| (*in_archive, *folder).cmp(&(archive, path))).ok()
 }
 
 /// `a/b` and `../c` as `a/c`.
@@ -68,17 +75,15 @@ impl<'e> Estate<'e> {
                 (if certain { &mut module.values } else { &mut module.perhaps }).push(At::root(*number, tree));
             }
         }
-        let called: BTreeSet<Folder<'_>> = modules
-            .iter()
-            .flat_map(|(here, module)| {
-                module.calls(here).into_iter().filter_map(|(_, path, _)| Some((here.0, path?))).collect::<Vec<_>>()
-            })
-            .filter_map(|(archive, path)| {
-                modules.keys().find(|folder| folder.0 == archive && folder.1 == path).copied()
-            })
-            .collect();
+        let modules: Vec<(Folder<'e>, Module<'e>)> = modules.into_iter().collect();
+        let mut called: BTreeSet<usize> = BTreeSet::new();
+        for (here, module) in &modules {
+            let paths = module.calls(here).into_iter().filter_map(|(_, path, _)| path);
+            called.extend(paths.filter_map(|path| find(&modules, here.0, &path)));
+        }
         let mut estates: Vec<Self> = Vec::new();
-        for here in modules.keys().filter(|here| !called.contains(*here)) {
+        let mut left = MOST_IN_ALL;
+        for here in (0..modules.len()).filter(|here| !called.contains(here)) {
             let mut estate = Self {
                 language: Language::Terraform,
                 files,
@@ -88,7 +93,8 @@ impl<'e> Estate<'e> {
                 documents: &sources.documents,
                 missing: Vec::new(),
             };
-            estate.scope(&modules, here, None, 0);
+            estate.scope(&modules, here, None, 0, left.min(MOST_SCOPES));
+            left = left.saturating_sub(estate.scopes.len());
             estate.numbers.sort_unstable();
             estate.numbers.dedup();
             estates.push(estate);
@@ -99,14 +105,15 @@ impl<'e> Estate<'e> {
     /// Adds a module as it is called with `arguments`, and the modules it calls.
     fn scope(
         &mut self,
-        modules: &BTreeMap<Folder<'e>, Module<'e>>,
-        here: &Folder<'e>,
+        modules: &[(Folder<'e>, Module<'e>)],
+        here: usize,
         arguments: Option<(usize, At<'e>)>,
         depth: usize,
+        most: usize,
     ) -> Option<usize> {
-        let module = modules.get(here)?;
+        let (here, module) = modules.get(here)?;
         let number = self.scopes.len();
-        if depth > DEEP || number >= MOST_SCOPES {
+        if depth > DEEP || number >= most {
             return None;
         }
         self.scopes.push(Scope::default());
@@ -160,8 +167,8 @@ impl<'e> Estate<'e> {
         }
         for (name, path, call) in module.calls(here) {
             let child = path
-                .and_then(|path| modules.keys().find(|folder| folder.0 == here.0 && folder.1 == path).copied())
-                .and_then(|child| self.scope(modules, &child, Some((number, call)), depth + 1));
+                .and_then(|path| find(modules, here.0, &path))
+                .and_then(|child| self.scope(modules, child, Some((number, call)), depth + 1, most));
             match child {
                 Some(child) => _ = scope.modules.insert(name, child),
                 None => {

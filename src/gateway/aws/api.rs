@@ -1,6 +1,8 @@
 //! API Gateway: REST and HTTP APIs with their integrations, custom domain names and default endpoints.
 
-use super::super::cloud;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::cloud::{self, Referring};
 use super::super::hop::{
     Cause, Client, ClientAuth, Cors, Credential, Event, Form, Hop, Listener, Logged, Part, PathMatch, Place, Protocol,
     Rewrite, Route, Upstream, Value as Held,
@@ -8,7 +10,7 @@ use super::super::hop::{
 use super::super::run::{Handshake, Run};
 use super::super::{Configuration, Hole};
 use super::mapping::Mapping;
-use crate::config::estate::{Estate, Field, Resource, Value};
+use crate::config::estate::{Estate, Field, Identity, Resource, Value};
 use crate::config::tree::Switch;
 
 const REST: &[&str] = &["aws_api_gateway_rest_api", "AWS::ApiGateway::RestApi", "AWS::Serverless::Api"];
@@ -45,12 +47,15 @@ const API_KEYS: &[&str] = &["rest_api_id", "api_id"];
 /// The APIs of an estate.
 pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
     let mut into = Configuration { complete: true, ..Configuration::default() };
+    let domains = estate.resources(DOMAINS);
     let company = Company {
-        integrations: estate.resources(INTEGRATIONS),
-        routes: estate.resources(ROUTES),
-        mappings: estate.resources(MAPPINGS),
-        domains: estate.resources(DOMAINS),
-        stages: estate.resources(STAGES),
+        integrations: Referring::new(estate.resources(INTEGRATIONS), API_KEYS),
+        routes: Referring::new(estate.resources(ROUTES), &["target"]),
+        mappings: Referring::new(estate.resources(MAPPINGS), API_KEYS),
+        named: domains.iter().filter_map(|domain| Some((domain.body.text("domain_name")?, *domain))).collect(),
+        domains: domains.iter().map(Resource::identity).collect(),
+        stages: Referring::new(estate.resources(STAGES), API_KEYS),
+        dpop: cloud::speaks_of_dpop(estate),
     };
     for (kinds, rest) in [(REST, true), (HTTP, false)] {
         for resource in estate.resources(kinds) {
@@ -62,15 +67,25 @@ pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
 
 /// What belongs to APIs.
 struct Company<'e> {
-    integrations: Vec<Resource<'e>>,
-    routes: Vec<Resource<'e>>,
-    mappings: Vec<Resource<'e>>,
-    domains: Vec<Resource<'e>>,
-    stages: Vec<Resource<'e>>,
+    integrations: Referring<'e>,
+    routes: Referring<'e>,
+    mappings: Referring<'e>,
+    stages: Referring<'e>,
+    /// Custom domain names, by their names.
+    named: BTreeMap<String, Resource<'e>>,
+    domains: BTreeSet<Identity>,
+    /// Proofs are spoken of.
+    dpop: bool,
 }
 
-fn of_api<'e>(all: &[Resource<'e>], api: Resource<'e>) -> Vec<Resource<'e>> {
-    API_KEYS.iter().flat_map(|key| cloud::referring(all, key, api)).collect()
+impl<'e> Company<'e> {
+    /// The custom domain name that a mapping means.
+    fn domain(&self, mapping: &Resource<'e>) -> Option<Resource<'e>> {
+        match mapping.body.get("domain_name") {
+            Value::Text(name) => self.named.get(&name).copied(),
+            _ => mapping.body.target("domain_name").filter(|domain| self.domains.contains(&domain.identity())),
+        }
+    }
 }
 
 /// A way to a backend.
@@ -105,21 +120,15 @@ impl<'e> Api<'e> {
         let label = resource.label(&["name"]);
         let globals = resource.body.estate().globals(if rest { "Api" } else { "HttpApi" });
         let mut integrations = integrations(resource, rest, company);
-        integrations.extend(described(body, rest));
-        let stages = of_api(&company.stages, resource);
+        integrations.extend(described(body, rest, company.dpop));
+        let stages = company.stages.to(&resource);
         let key = "disable_execute_api_endpoint";
         let said = [Some(body), globals].into_iter().flatten().find(|field| field.at(key).is_some());
         let disabled =
             said.map_or((Switch::Off, resource.place), |field| (field.switch(key, false), field.place_of(key)));
         let mut domains: Vec<Domain> = Vec::new();
-        for mapping in of_api(&company.mappings, resource) {
-            let named = mapping.body.get("domain_name");
-            let same = |one: &&Resource<'e>| match &named {
-                Value::Link(_) => mapping.body.target("domain_name").is_some_and(|target| target.is(one)),
-                Value::Text(name) => one.body.text("domain_name").as_deref() == Some(name),
-                _ => false,
-            };
-            match company.domains.iter().find(same) {
+        for mapping in company.mappings.to(&resource) {
+            match company.domain(mapping) {
                 Some(domain) => domains.push(Domain::read(domain.body, domain.place, &mut into.holes)),
                 // It may be any, with any settings.
                 None => into.complete = false,
@@ -235,12 +244,11 @@ impl Domain {
 /// The integrations that are resources of their own.
 fn integrations<'e>(api: Resource<'e>, rest: bool, company: &Company<'e>) -> Vec<Integration> {
     let mut all = Vec::new();
-    for resource in of_api(&company.integrations, api) {
+    for resource in company.integrations.to(&api) {
         // In CloudFormation a method holds its integration.
         let field = resource.body.block("integration").unwrap_or(resource.body);
-        let target = |route: &&Resource<'e>| route.body.target("target").is_some_and(|target| target.is(&resource));
-        let keys: Vec<String> =
-            company.routes.iter().filter(target).filter_map(|route| route.body.text("route_key")).collect();
+        let routes = company.routes.to(resource);
+        let keys: Vec<String> = routes.iter().filter_map(|route| route.body.text("route_key")).collect();
         let method = resource.body.text("http_method");
         let path = resource.body.target("resource_id").and_then(|part| part.body.text("path_part"));
         let label = match (keys.as_slice(), method, path) {
@@ -248,7 +256,7 @@ fn integrations<'e>(api: Resource<'e>, rest: bool, company: &Company<'e>) -> Vec
             (_, Some(method), Some(path)) => format!("{method} …/{path}"),
             _ => format!("integration {}", resource.name),
         };
-        all.extend(integration(field, label, PathMatch::Other, rest));
+        all.extend(integration(field, label, PathMatch::Other, rest, company.dpop));
     }
     // An HTTP API may be made with its target at once.
     if let Some(target) = api.body.at("target") {
@@ -261,7 +269,7 @@ fn integrations<'e>(api: Resource<'e>, rest: bool, company: &Company<'e>) -> Vec
 }
 
 /// An integration, if it leads to a backend.
-fn integration(field: Field<'_>, label: String, path: PathMatch, rest: bool) -> Option<Integration> {
+fn integration(field: Field<'_>, label: String, path: PathMatch, rest: bool, dpop: bool) -> Option<Integration> {
     let kind = field.text("integration_type").or_else(|| field.text("type"))?.to_ascii_lowercase();
     let target = ["integration_uri", "uri"].into_iter().find_map(|key| field.at(key))?;
     let mut mapping = Mapping::read(field);
@@ -271,7 +279,7 @@ fn integration(field: Field<'_>, label: String, path: PathMatch, rest: bool) -> 
         "http_proxy" => {}
         "http" => {
             mapping.only = place;
-            mapping.told = cloud::speaks_of_dpop(field.estate());
+            mapping.told = dpop;
         }
         "aws_proxy" => event = true,
         // Templates decide what other services get.
@@ -291,7 +299,7 @@ fn integration(field: Field<'_>, label: String, path: PathMatch, rest: bool) -> 
 }
 
 /// The integrations that a description of the API (OpenAPI) has, where it can be read.
-fn described(body: Field<'_>, rest: bool) -> Vec<Integration> {
+fn described(body: Field<'_>, rest: bool, dpop: bool) -> Vec<Integration> {
     let estate = body.estate();
     let document = ["body", "definition_body"].into_iter().find_map(|key| match body.get(key) {
         Value::Tree(tree) => Some(tree),
@@ -304,7 +312,7 @@ fn described(body: Field<'_>, rest: bool) -> Vec<Integration> {
         for (method, operation) in operations.entries() {
             let Some(field) = operation.at("x-amazon-apigateway-integration") else { continue };
             let matched = if path.contains('{') { PathMatch::Other } else { PathMatch::Exact(path.to_owned()) };
-            all.extend(integration(field, format!("{} {path}", method.to_ascii_uppercase()), matched, rest));
+            all.extend(integration(field, format!("{} {path}", method.to_ascii_uppercase()), matched, rest, dpop));
         }
     }
     all

@@ -1,6 +1,6 @@
 //! Elastic Load Balancing: listeners of Application and Network Load Balancers with their rules.
 
-use super::super::cloud;
+use super::super::cloud::{self, Referring};
 use super::super::hop::{
     Cause, Client, ClientAuth, Credential, Event, Form, Hop, Listener, Logged, Part, PathMatch, Place, Protocol,
     Rewrite, Route, Value as Held,
@@ -33,10 +33,11 @@ const UNKNOWN: Handshake = Handshake { auth: ClientAuth::Unknown, required: fals
 /// The load balancers of an estate.
 pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
     let mut into = Configuration { complete: true, ..Configuration::default() };
-    let rules = estate.resources(RULES);
-    for resource in estate.resources(LISTENERS) {
-        let own = [cloud::referring(&rules, "listener_arn", resource)].concat();
-        Balancer::read(estate, resource, &mut into.holes).ways(resource, &own, &mut into);
+    let rules = Referring::new(estate.resources(RULES), &["listener_arn"]);
+    let listeners = estate.resources(LISTENERS);
+    let means_to_ask = !listeners.is_empty() && means_to_ask(estate);
+    for resource in listeners {
+        Balancer::read(means_to_ask, resource, &mut into.holes).ways(resource, rules.to(&resource), &mut into);
     }
     into
 }
@@ -53,7 +54,7 @@ struct Balancer<'e> {
 }
 
 impl<'e> Balancer<'e> {
-    fn read(estate: &'e Estate<'e>, resource: Resource<'e>, holes: &mut Vec<Hole>) -> Self {
+    fn read(means_to_ask: bool, resource: Resource<'e>, holes: &mut Vec<Hole>) -> Self {
         let body = resource.body;
         let balancer = body.target("load_balancer_arn");
         let port = cloud::port(body, "port");
@@ -69,7 +70,7 @@ impl<'e> Balancer<'e> {
         match mode.as_deref() {
             Some("verify") => handshake = Handshake { auth: ClientAuth::Required, required: true },
             Some("passthrough") => handshake = Handshake { auth: ClientAuth::Unverified, required: false },
-            Some("off") if tls && means_to_ask(estate) => {
+            Some("off") if tls && means_to_ask => {
                 listener.asks_at = asks_at;
                 listener.in_vain = Some(Cause::NotApplied);
             }

@@ -37,10 +37,11 @@ pub(super) fn is_policy(name: &str, text: &str) -> bool {
 /// The policies that Terraform names or holds.
 pub(super) fn configurations(estate: &Estate<'_>) -> Vec<Configuration> {
     let mut all = Vec::new();
+    let services = estate.resources(&["azurerm_api_management"]);
     for resource in estate.resources(POLICIES) {
         let body = resource.body;
         let Some(content) = body.at("xml_content") else { continue };
-        let listener = listener(estate, resource);
+        let listener = listener(&services, resource);
         let label = body.target("api_name").map_or_else(|| resource.name.to_owned(), |api| api.label(&["name"]));
         let api = body.target("api_name").and_then(|api| api.body.text("service_url"));
         // A heredoc has its text as it stands in the file; so places hold.
@@ -93,9 +94,8 @@ pub(super) fn of_files(files: &Files, own: &[u32], known: &[Configuration]) -> V
 }
 
 /// Where clients of a policy connect: the service it belongs to.
-fn listener(estate: &Estate<'_>, policy: Resource<'_>) -> Listener {
+fn listener<'e>(services: &[Resource<'e>], policy: Resource<'e>) -> Listener {
     let service = ["api_management_name", "api_management_id"].iter().find_map(|key| policy.body.target(key));
-    let services = estate.resources(&["azurerm_api_management"]);
     let service = service.or_else(|| services.first().copied().filter(|_| services.len() == 1));
     let Some(service) = service else {
         let mut listener = cloud::listener("API Management".to_owned(), vec![443], true);
