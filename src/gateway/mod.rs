@@ -124,6 +124,10 @@ pub struct Hole {
 
 /// Whether a text may be worth keeping for the audit: it is configuration, or may be included by some.
 pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
+    // Of XML there is much, and policies alone are configuration.
+    if name.ends_with(".xml") && memchr::memmem::find(bytes, b"<policies").is_none() {
+        return false;
+    }
     let text = String::from_utf8_lossy(bytes);
     compose::mounts_files(name, &text) || FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
     // What a product's code refers to stands in files that name no product.
