@@ -6,7 +6,6 @@ use super::issued::Issued;
 use crate::config::files::Files;
 use crate::config::place::Place;
 pub(super) use crate::config::settings::{broken, documents};
-use crate::config::terraform::{self, Module, Trees};
 use crate::config::terraform::{self, Folder, Module, Trees, folder};
 use crate::config::tree::{At, Switch};
 
