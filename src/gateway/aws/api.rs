@@ -41,6 +41,12 @@ const STAGES: &[&str] = &[
     "AWS::ApiGatewayV2::Stage",
     "aws_api_gateway_method_settings",
 ];
+const AUTHORIZERS: &[&str] = &[
+    "aws_api_gateway_authorizer",
+    "aws_apigatewayv2_authorizer",
+    "AWS::ApiGateway::Authorizer",
+    "AWS::ApiGatewayV2::Authorizer",
+];
 /// The keys under which the others name their API.
 const API_KEYS: &[&str] = &["rest_api_id", "api_id"];
 
@@ -55,6 +61,7 @@ pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
         named: domains.iter().filter_map(|domain| Some((domain.body.text("domain_name")?, *domain))).collect(),
         domains: domains.iter().map(Resource::identity).collect(),
         stages: Referring::new(estate.resources(STAGES), API_KEYS),
+        authorizers: Referring::new(estate.resources(AUTHORIZERS), API_KEYS),
         dpop: cloud::speaks_of_dpop(estate),
     };
     for (kinds, rest) in [(REST, true), (HTTP, false)] {
@@ -71,6 +78,7 @@ struct Company<'e> {
     routes: Referring<'e>,
     mappings: Referring<'e>,
     stages: Referring<'e>,
+    authorizers: Referring<'e>,
     /// Custom domain names, by their names.
     named: BTreeMap<String, Resource<'e>>,
     domains: BTreeSet<Identity>,
@@ -110,6 +118,8 @@ struct Api<'e> {
     domains: Vec<Domain>,
     /// Whether the default endpoint is switched off, and where that is said.
     disabled: (Switch, Place),
+    /// A function sees whole requests with their certificates, and may compare them with the tokens itself.
+    authorized: bool,
     cors: Vec<Cors>,
     logs: Vec<Logged>,
 }
@@ -138,7 +148,9 @@ impl<'e> Api<'e> {
         domains.extend(own.map(|domain| Domain::read(domain, domain.place(), &mut into.holes)));
         into.complete &= !domains.is_empty();
         let logs = stages.iter().map(|stage| stage.body).chain([body]).flat_map(logs).collect();
-        Self { resource, label, integrations, domains, disabled, cors: cors(body), logs }
+        let authorized =
+            company.authorizers.to(&resource).iter().any(|one| sees_requests(one.body)) || authorizes(body);
+        Self { resource, label, integrations, domains, disabled, authorized, cors: cors(body), logs }
     }
 
     fn ways(&self, into: &mut Configuration) {
@@ -172,7 +184,12 @@ impl<'e> Api<'e> {
             if into.hops.len() >= cloud::MOST {
                 return;
             }
-            let arrivals = cloud::arrivals(domain.handshake, |_, run| integration.apply(run));
+            let arrivals = cloud::arrivals(domain.handshake, |_, run| {
+                integration.apply(run);
+                if self.authorized && run.presented {
+                    run.request.set("authorizer_saw_the_certificate", vec![Held::Unknown], None);
+                }
+            });
             let route = integration.route.clone();
             let mut hop = cloud::hop(&domain.listener, route, integration.upstream.clone(), arrivals);
             hop.carriers = integration.mapping.carriers();
@@ -300,14 +317,8 @@ fn integration(field: Field<'_>, label: String, path: PathMatch, rest: bool, dpo
 
 /// The integrations that a description of the API (OpenAPI) has, where it can be read.
 fn described(body: Field<'_>, rest: bool, dpop: bool) -> Vec<Integration> {
-    let estate = body.estate();
-    let document = ["body", "definition_body"].into_iter().find_map(|key| match body.get(key) {
-        Value::Tree(tree) => Some(tree),
-        Value::File(number) => estate.document(number),
-        _ => None,
-    });
     let mut all = Vec::new();
-    let paths = document.and_then(|document| document.at("paths"));
+    let paths = document(body).and_then(|document| document.at("paths"));
     for (path, operations) in paths.map(Field::entries).unwrap_or_default() {
         for (method, operation) in operations.entries() {
             let Some(field) = operation.at("x-amazon-apigateway-integration") else { continue };
@@ -316,6 +327,30 @@ fn described(body: Field<'_>, rest: bool, dpop: bool) -> Vec<Integration> {
         }
     }
     all
+}
+
+/// Whether an authorizer is given the request, not just a token.
+fn sees_requests(authorizer: Field<'_>) -> bool {
+    let kind = ["authorizer_type", "type"].iter().find_map(|key| authorizer.text(key));
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("request"))
+}
+
+/// Whether the API itself names such an authorizer: as SAM has it, or in its description.
+fn authorizes(body: Field<'_>) -> bool {
+    let of_sam = body.block("auth").and_then(|auth| auth.at("authorizers")).map(Field::entries).unwrap_or_default();
+    let of_sam = of_sam.iter().any(|(_, one)| one.at("function_arn").is_some());
+    let schemes = document(body).and_then(|document| document.block("components")?.at("securitySchemes"));
+    let schemes = schemes.map(Field::entries).unwrap_or_default();
+    of_sam || schemes.iter().any(|(_, one)| one.block("x-amazon-apigateway-authorizer").is_some_and(sees_requests))
+}
+
+/// The description of an API (OpenAPI), where it can be read.
+fn document(body: Field<'_>) -> Option<Field<'_>> {
+    ["body", "definition_body"].into_iter().find_map(|key| match body.get(key) {
+        Value::Tree(tree) => Some(tree),
+        Value::File(number) => body.estate().document(number),
+        _ => None,
+    })
 }
 
 /// What the API answers browsers.
