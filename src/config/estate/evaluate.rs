@@ -37,6 +37,7 @@ impl<'e> Evaluation<'e> {
             _ if scope == usize::MAX => plain(self.estate, scope, at),
             Language::Terraform => self.terraform(scope, at),
             Language::CloudFormation => self.cloudformation(scope, at),
+            Language::Deployment => self.deployment(scope, at),
         };
         self.depth -= 1;
         value

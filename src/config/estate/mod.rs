@@ -1,10 +1,12 @@
-//! Infrastructure as code: the resources that Terraform and CloudFormation declare, and what their settings amount to.
+//! Infrastructure as code: the resources that Terraform, CloudFormation and Azure Resource Manager declare, and what their
+//! settings amount to.
 //!
-//! Both languages write the same settings in nearly the same words (`mutual_authentication { mode = … }`,
+//! The languages write the same settings in nearly the same words (`mutual_authentication { mode = … }`,
 //! `MutualAuthentication: {Mode: …}`), so one reader serves both. What is literal is followed: variables with defaults and
 //! `*.tfvars`, locals, arguments and outputs of modules that lie in the scan, parameters with defaults, references from one
 //! resource to another. Everything else is [`Value::Unknown`]: nobody is accused of what is not known.
 
+mod arm;
 mod cloudformation;
 mod evaluate;
 mod expression;
@@ -88,6 +90,8 @@ pub struct Blocks<'e> {
 enum Language {
     Terraform,
     CloudFormation,
+    /// Templates of Azure Resource Manager.
+    Deployment,
 }
 
 /// Everything that is deployed together: a root module with the modules it calls, or a template.

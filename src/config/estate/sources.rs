@@ -28,6 +28,8 @@ pub struct Sources {
     pub(super) values: BTreeMap<u32, Node>,
     /// Templates of CloudFormation.
     pub(super) templates: BTreeMap<u32, Node>,
+    /// Templates of Azure Resource Manager.
+    pub(super) deployments: BTreeMap<u32, Node>,
     /// Other trees that the code names.
     pub(super) documents: BTreeMap<u32, Node>,
     /// Places that could not be read.
@@ -60,10 +62,14 @@ impl Sources {
                 continue;
             }
             let document = stream.documents.swap_remove(0);
-            if document.get("Resources").is_none() {
+            let schema = document.get("$schema").and_then(Node::text).unwrap_or_default();
+            if document.get("Resources").is_some() {
+                sources.templates.insert(*number, document);
+            } else if schema.contains("deploymentTemplate.json") {
+                sources.deployments.insert(*number, document);
+            } else {
                 continue;
             }
-            sources.templates.insert(*number, document);
             if let Some((_, reason)) = stream.error {
                 sources.hole(*number, 0, &format!("it could only be read in part: {reason}"));
             }
@@ -75,6 +81,8 @@ impl Sources {
     pub fn estates<'e>(&'e self, files: &'e Files) -> Vec<Estate<'e>> {
         let mut estates = Estate::of_modules(self, files);
         estates.extend(self.templates.iter().map(|(number, tree)| Estate::of_template(*number, tree, self, files)));
+        let deployments = self.deployments.iter();
+        estates.extend(deployments.map(|(number, tree)| Estate::of_deployment(*number, tree, self, files)));
         estates
     }
 

@@ -24,7 +24,9 @@ impl FrontEnd for Azure {
     }
 
     fn recognises(&self, name: &str, text: &str) -> bool {
+        let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
         policy::is_policy(name, text)
+            || name.ends_with(".json") && has("deploymentTemplate.json") && has("Microsoft.Web/sites")
             || crate::config::terraform::is_terraform(name)
                 && cloud::declares(
                     name,

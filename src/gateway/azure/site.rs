@@ -20,6 +20,7 @@ const SITES: &[(&str, &str, &str)] = &[
     ("azurerm_linux_function_app", "client_certificate_enabled", "Optional"),
     ("azurerm_windows_function_app", "client_certificate_enabled", "Optional"),
     ("azurerm_app_service", "client_cert_enabled", "Required"),
+    ("Microsoft.Web/sites", "client_cert_enabled", "Required"),
 ];
 
 /// The sites of an estate.
