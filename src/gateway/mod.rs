@@ -26,8 +26,7 @@ pub use rule::Rule;
 
 pub use crate::config::files;
 use crate::config::tree;
-use crate::config::{Audit, CertificateBound, compose};
-use crate::config::{Audit, CertificateBound, estate};
+use crate::config::{Audit, CertificateBound, compose, estate};
 use crate::finding::{Confidence, Finding, HopRecord, Related, Severity};
 use crate::policy::Policy;
 
@@ -129,9 +128,10 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
         return false;
     }
     let text = String::from_utf8_lossy(bytes);
-    compose::mounts_files(name, &text) || FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
     // What a product's code refers to stands in files that name no product.
-    estate::is_candidate(name, &text) || FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
+    estate::is_candidate(name, &text)
+        || compose::mounts_files(name, &text)
+        || FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
 }
 
 /// Whether a file of that name can be configuration at all; by name only, before anything is read.
