@@ -37,13 +37,7 @@ pub fn services(document: &Node, prefix: &str) -> Vec<Service> {
                 plant(&mut service.labels, path, value, node);
             }
         }
-        for word in ["command", "args"].iter().flat_map(|key| at.list(key)) {
-            let Some(text) = word.node.text() else { continue };
-            for flag in text.split_whitespace().filter_map(|flag| flag.strip_prefix("--")) {
-                let (key, value) = flag.split_once('=').unwrap_or((flag, "true"));
-                plant(&mut service.command, key, value.trim_matches(['"', '\'']), word.node);
-            }
-        }
+        service.command = options(document, ["command", "args"].iter().flat_map(|key| at.list(key)));
         all.push(service);
     }
     all
@@ -105,6 +99,19 @@ pub fn mounted(path: &str, document: &Node) -> Vec<Mounted> {
         }
     }
     all
+}
+
+/// The long options among some words, their names taken apart at the dots; `like` is where they stand.
+pub fn options<'a>(like: &Node, words: impl Iterator<Item = At<'a>>) -> Node {
+    let mut tree = Node { kind: Kind::Mapping(Vec::new()), place: like.place, bytes: like.bytes };
+    for word in words {
+        let Some(text) = word.node.text() else { continue };
+        for flag in text.split_whitespace().filter_map(|flag| flag.strip_prefix("--")) {
+            let (key, value) = flag.split_once('=').unwrap_or((flag, "true"));
+            plant(&mut tree, key, value.trim_matches(['"', '\'']), word.node);
+        }
+    }
+    tree
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 use super::files::Files;
 use super::hop::{
-    Arrival, Cause, Client, ClientAuth, Consulted, Hop, Listener, PathMatch, Protocol, Request, Route, Upstream,
+    Arrival, Cause, Client, ClientAuth, Consulted, Form, Hop, Listener, PathMatch, Protocol, Request, Route, Upstream,
+    Value,
 };
 use super::rule::Rule;
 use super::{Configuration, Detail, FrontEnd, Hole, nginx, trusted};
@@ -94,6 +95,7 @@ fn configuration(rendered: Rendered, files: Vec<u32>, mut holes: Vec<Hole>) -> C
     holes.extend(unread.into_iter().filter(|hole| hole.reason != "a part of a template"));
     holes.extend(rendered.holes);
     for hop in &mut hops {
+        hop.arrivals.iter_mut().for_each(names_beside_certificate);
         if let Some(asked) = rendered.asked.get(&hop.upstream.place) {
             let (label, place) = (asked.label.clone(), asked.place);
             hop.consulted.push(Consulted { label, authorization: true, dpop: false, place });
@@ -136,4 +138,20 @@ fn configuration(rendered: Rendered, files: Vec<u32>, mut holes: Vec<Hole>) -> C
     }
     let complete = holes.is_empty();
     Configuration { trusted: trusted::trusted(&hops), files, hops, holes, complete }
+}
+
+/// Where the whole certificate is passed on, the names that the controller always sends beside it say nothing more: what
+/// is wrong with all three headers is one thing.
+fn names_beside_certificate(arrival: &mut Arrival) {
+    let Arrival::Reaches(request) = arrival else { return };
+    if !request.certificates().any(|(_, form, _)| form.shows_binding()) {
+        return;
+    }
+    for name in ["ssl-client-subject-dn", "ssl-client-issuer-dn"] {
+        if let Some(slot) = request.headers.get_mut(name)
+            && slot.values == [Value::Certificate(Form::Dn)]
+        {
+            slot.values = vec![Value::Other];
+        }
+    }
 }

@@ -8,6 +8,8 @@ use crate::gateway::tree::At;
 
 /// What its annotations begin with.
 const PREFIX: &str = "nginx.ingress.kubernetes.io/";
+/// Where more files of one folder than these lead to one service, they are examples and no deployment.
+const MOST_FILES: usize = 4;
 /// The groups that Ingresses have been in.
 const GROUPS: [&str; 2] = ["networking.k8s.io", "extensions"];
 /// Settings of the controller that no other one has, and that matter here.
@@ -240,8 +242,9 @@ pub(super) fn ingresses<'a>(files: &Files, objects: &Objects<'a>) -> Vec<Ingress
     objects.of_kind(&GROUPS, "Ingress").filter_map(|object| Ingress::read(files, object)).collect()
 }
 
-/// Ingresses that have to do with each other: they serve the same host or lead to the same service, and lie in one folder
-/// or in folders one below the other.
+/// Ingresses that have to do with each other: they serve the same host or lead to the same service, and lie in one file or
+/// one folder, or in folders one below the other. A service that many files of a folder lead to joins none of them: those
+/// are examples, each by itself.
 pub(super) fn groups<'i, 'a>(files: &Files, ingresses: Vec<&'i Ingress<'a>>) -> Vec<Vec<&'i Ingress<'a>>> {
     fn root(of: &mut [usize], mut at: usize) -> usize {
         while of[at] != at {
@@ -257,12 +260,23 @@ pub(super) fn groups<'i, 'a>(files: &Files, ingresses: Vec<&'i Ingress<'a>>) -> 
         let namespace = ingress.object.namespace.unwrap_or_default();
         hosts.chain(paths.filter_map(|path| Some(format!("{namespace}/{}", path.service?)))).collect()
     };
+    let mut holders: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+    for ingress in &ingresses {
+        for key in keys(ingress) {
+            holders.entry(key).or_default().insert(ingress.object.at.file);
+        }
+    }
+    let joins = |key: &String| !key.contains('/') || holders.get(key).is_none_or(|files| files.len() <= MOST_FILES);
     let mut of: Vec<usize> = (0..ingresses.len()).collect();
+    let mut in_file: BTreeMap<(String, u32), usize> = BTreeMap::new();
     let mut first: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for (number, ingress) in ingresses.iter().enumerate() {
         let here = folder(ingress.object.at.file);
         for key in keys(ingress) {
-            let other = *first.entry((key, here)).or_insert(number);
+            let other = match joins(&key) {
+                true => *first.entry((key, here)).or_insert(number),
+                false => *in_file.entry((key, ingress.object.at.file)).or_insert(number),
+            };
             let (a, b) = (root(&mut of, number), root(&mut of, other));
             of[a.max(b)] = a.min(b);
         }

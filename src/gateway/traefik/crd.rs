@@ -1,0 +1,489 @@
+//! Traefik in Kubernetes: IngressRoutes, Middlewares, TLSOptions and TraefikServices, Ingresses with its annotations, and the
+//! static half from the arguments of its container or from values of its Helm chart.
+//!
+//! As Traefik's own providers do, objects are made into dynamic configuration: what one names becomes the name of what was
+//! found, and the rest of the front end does not know that they were objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::compose;
+use crate::config::kubernetes::{self, Found, Manifests, Object, Objects};
+use crate::gateway::Hole;
+use crate::gateway::document::Source;
+use crate::gateway::files::Files;
+use crate::gateway::tree::At;
+use crate::syntax::yaml::{Kind, Node};
+
+/// The groups that its objects have been in.
+const GROUPS: [&str; 2] = ["traefik.io", "traefik.containo.us"];
+/// What its annotations on Ingresses begin with.
+const ROUTER: &str = "traefik.ingress.kubernetes.io/router.";
+/// How deep services may consist of services.
+const DEEP: usize = 4;
+/// Where more files of a folder than these hold routers, each is an example by itself.
+const MOST_FILES: usize = 12;
+
+/// Whether a text may hold any of it.
+pub(super) fn recognises(text: &str) -> bool {
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    let objects = || {
+        let own = has("traefik.io/v1") || has("traefik.containo.us/v1") || has(ROUTER);
+        let container = || (has("--entrypoints.") || has("--entryPoints.")) && has("containers");
+        kubernetes::may_hold_objects(text) && (own || container())
+    };
+    // Values of the chart: its entry points, and something that matters here.
+    let values = || {
+        let points = has("ports:") && has("websecure:") && !has("apiVersion:") && !has("services:");
+        points && (has("forwardedHeaders:") || has("access:") || has("additionalArguments:") || has("tls:"))
+    };
+    objects() || values()
+}
+
+/// What belongs together.
+pub(super) struct Group {
+    pub(super) sources: Vec<Source>,
+    /// The static half is there, and nothing that is named is missing.
+    pub(super) whole: bool,
+}
+
+/// The objects of these texts, as configuration.
+pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
+    let manifests = Manifests::read(files, own);
+    let objects = manifests.objects(files);
+    let fixed = fixed(&manifests, &objects);
+    let folder = |file: u32| files.get(file).path().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut groups = Vec::new();
+    for environment in objects.environments() {
+        let routers: Vec<Object<'_>> = objects
+            .iter()
+            .filter(|object| environment.contains(&object.at.file) && (is_route(object) || is_ingress(object)))
+            .collect();
+        let mut by_folder: BTreeMap<&str, BTreeMap<u32, Vec<Object<'_>>>> = BTreeMap::new();
+        for router in &routers {
+            let file = router.at.file;
+            by_folder.entry(folder(file)).or_default().entry(file).or_default().push(*router);
+        }
+        let mut seen = fixed.iter().filter(|(file, _)| environment.iter().all(|other| objects.sees(*other, *file)));
+        // Of several, which one serves a route is not known.
+        let fixed = seen.next().filter(|_| seen.next().is_none());
+        let referenced = referenced(&routers);
+        for by_file in by_folder.into_values() {
+            let bundles: Vec<Vec<Object<'_>>> = if by_file.len() > MOST_FILES {
+                by_file.into_values().collect()
+            } else {
+                vec![by_file.into_values().flatten().collect()]
+            };
+            for bundle in bundles {
+                let mut builder = Builder { objects: &objects, trees: BTreeMap::new(), missing: false };
+                bundle.iter().for_each(|object| builder.route(object));
+                builder.options(&bundle, &referenced, folder);
+                groups.push(builder.group(&manifests, fixed));
+            }
+        }
+    }
+    groups
+}
+
+fn is_route(object: &Object<'_>) -> bool {
+    object.is(&GROUPS, "IngressRoute") || object.is(&GROUPS, "IngressRouteTCP")
+}
+
+fn is_ingress(object: &Object<'_>) -> bool {
+    object.is(&["networking.k8s.io", "extensions"], "Ingress")
+        && object.annotations().any(|(name, _)| name.starts_with(ROUTER))
+}
+
+/// The names of TLS options that any router names.
+fn referenced<'a>(routers: &[Object<'a>]) -> BTreeSet<&'a str> {
+    let of_routes = routers.iter().filter_map(|object| object.at.path(&["spec", "tls", "options", "name"]));
+    let of_ingresses = routers.iter().filter_map(|object| object.annotation(&format!("{ROUTER}tls.options")));
+    of_routes.chain(of_ingresses).filter_map(At::text).collect()
+}
+
+/// The static halves: by file, as trees.
+fn fixed(manifests: &Manifests, objects: &Objects<'_>) -> Vec<(u32, Node)> {
+    let mut found = Vec::new();
+    for object in objects.iter() {
+        let containers = object.pod().and_then(|pod| pod.path(&["spec", "containers"]));
+        for container in containers.into_iter().flat_map(At::items) {
+            let words = ["command", "args"].into_iter().flat_map(|key| container.list(key));
+            let tree = compose::options(container.node, words);
+            if At::root(object.at.file, &tree).get("entryPoints").is_some() {
+                found.push((object.at.file, tree));
+            }
+        }
+    }
+    for root in manifests.roots().filter(|root| root.get("apiVersion").is_none()) {
+        for values in [Some(root), root.get("traefik")].into_iter().flatten() {
+            found.extend(of_values(values).map(|tree| (root.file, tree)));
+        }
+    }
+    found
+}
+
+/// What the chart makes of its values.
+fn of_values(values: At<'_>) -> Option<Node> {
+    let ports = values.get("ports").filter(|ports| ports.get("websecure").is_some())?;
+    let mut tree = compose::options(values.node, values.list("additionalArguments"));
+    for (key, port) in ports.node.entries() {
+        let at = At::root(ports.file, port);
+        let Some(name) = key.text() else { continue };
+        let mut point = mapping(port);
+        let number = at.get("exposedPort").or_else(|| at.get("port")).and_then(At::text);
+        let address = number.map_or_else(String::new, |number| format!(":{number}"));
+        put(&mut point, &["address"], key, scalar(&address, key));
+        for (own, path) in [("forwardedHeaders", &["forwardedHeaders"][..]), ("tls", &["http", "tls"])] {
+            let switch = at.get(own).filter(|at| own != "tls" || at.word("enabled") == Some("true"));
+            if let (Some(_), Some((key, value))) = (switch, entry(at, own)) {
+                put(&mut point, path, key, value.clone());
+            }
+        }
+        for (key, value) in at.get("http").into_iter().flat_map(|http| http.node.entries()) {
+            let off = key.text() == Some("tls") && value.get("enabled").and_then(Node::text) == Some("false");
+            if let Some(name) = key.text().filter(|_| !off) {
+                put(&mut point, &["http", name], key, value.clone());
+            }
+        }
+        let redirects = at.get("redirectTo").or_else(|| at.get("redirections")).filter(|at| !at.is_empty());
+        if redirects.is_some() {
+            put(&mut point, &["http", "redirections", "entryPoint"], key, mapping(key));
+        }
+        put(&mut tree, &["entryPoints", name], key, point);
+    }
+    if let Some(access) = values.path(&["logs", "access"]).filter(|at| at.word("enabled") == Some("true"))
+        && let Some((key, _)) = values.get("logs").and_then(|logs| entry(logs, "access"))
+    {
+        put(&mut tree, &["accessLog"], key, access.node.clone());
+    }
+    Some(tree)
+}
+
+/// Makes objects into trees of dynamic configuration, one a file.
+struct Builder<'b, 'a> {
+    objects: &'b Objects<'a>,
+    trees: BTreeMap<u32, Node>,
+    missing: bool,
+}
+
+impl<'a> Builder<'_, 'a> {
+    fn group(self, manifests: &Manifests, fixed: Option<&(u32, Node)>) -> Group {
+        let mut trees: BTreeMap<u32, Vec<Node>> = BTreeMap::new();
+        for (file, tree) in self.trees.into_iter().chain(fixed.cloned()) {
+            trees.entry(file).or_default().push(tree);
+        }
+        let sources = trees.into_iter().map(|(file, documents)| {
+            let holes = manifests.holes().iter().filter(|(place, _)| place.file == file);
+            let holes = holes.map(|(place, reason)| Hole { place: *place, reason: reason.clone() }).collect();
+            Source { file, documents, holes }
+        });
+        Group { sources: sources.collect(), whole: fixed.is_some() && !self.missing }
+    }
+
+    fn put(&mut self, file: u32, path: &[&str], key: &Node, value: Node) {
+        put(self.trees.entry(file).or_insert_with(|| mapping(key)), path, key, value);
+    }
+
+    fn route(&mut self, object: &Object<'a>) {
+        if is_ingress(object) {
+            return self.ingress(object);
+        }
+        let Some(spec) = object.spec() else { return };
+        let part = if object.kind == "IngressRouteTCP" { "tcp" } else { "http" };
+        let routes: Vec<At<'a>> = spec.list("routes").collect();
+        for (number, route) in routes.iter().enumerate() {
+            let Some((key, rule)) = entry(*route, "match") else { continue };
+            let name = match routes.len() {
+                1 => object.label(),
+                _ => format!("{} rule {}", object.label(), number + 1),
+            };
+            let mut router = mapping(rule);
+            put(&mut router, &["rule"], key, rule.clone());
+            for (at, from, to) in [(*route, "priority", "priority"), (spec, "entryPoints", "entryPoints")] {
+                if let Some((key, value)) = entry(at, from) {
+                    put(&mut router, &[to], key, value.clone());
+                }
+            }
+            if let Some((key, list)) = entry(*route, "middlewares") {
+                let names = route.list("middlewares").map(|item| self.middleware(object, item)).collect();
+                put(&mut router, &["middlewares"], key, Node { kind: Kind::Sequence(names), ..list.clone() });
+            }
+            if let Some(tls) = spec.get("tls").filter(|tls| tls.node.text().is_none()) {
+                put(&mut router, &["tls"], key, self.tls(object, tls));
+            }
+            let services: Vec<At<'a>> = route.list("services").collect();
+            if let Some((key, named)) = services.first().and_then(|service| entry(*service, "name")) {
+                let id = match named.text() {
+                    Some(text) if text.ends_with("@internal") => text.to_owned(),
+                    text => format!("{}#{}", text.unwrap_or("of a template"), rule.bytes.0),
+                };
+                put(&mut router, &["service"], key, scalar(&id, named));
+                let mut targets = Vec::new();
+                services.iter().for_each(|service| self.servers(object, *service, DEEP, &mut targets));
+                self.service(object, part, &id, key, &targets, services.first().copied());
+            }
+            self.put(object.at.file, &[part, "routers", &name], key, router);
+        }
+    }
+
+    /// The services of Kubernetes that a reference comes down to.
+    fn servers(&mut self, object: &Object<'a>, service: At<'a>, deep: usize, into: &mut Vec<String>) {
+        let Some(name) = service.get("name").and_then(kubernetes::known) else { return };
+        let namespace = service.get("namespace").and_then(kubernetes::known).or(object.namespace);
+        if service.word("kind") == Some("TraefikService") {
+            let Some(found) = self.find(object, "TraefikService", namespace, name).filter(|_| deep > 0) else { return };
+            let spec = found.spec();
+            let weighted = spec.and_then(|spec| spec.get("weighted"));
+            let inner = weighted.into_iter().flat_map(|weighted| weighted.list("services"));
+            let mirroring = spec.and_then(|spec| spec.get("mirroring"));
+            let inner: Vec<At<'a>> = inner.chain(mirroring).collect();
+            return inner.into_iter().for_each(|service| self.servers(&found, service, deep - 1, into));
+        }
+        let port = service.get("port").and_then(kubernetes::known).unwrap_or("80");
+        into.extend(kubernetes::service_names(name, namespace, port));
+    }
+
+    fn service(
+        &mut self,
+        object: &Object<'a>,
+        part: &str,
+        id: &str,
+        key: &Node,
+        targets: &[String],
+        first: Option<At<'a>>,
+    ) {
+        let mut balancer = mapping(key);
+        let scheme = first.and_then(|service| service.word("scheme")).unwrap_or("http");
+        let server = |target: &String| {
+            let mut server = mapping(key);
+            let (name, text) = match part {
+                "tcp" => ("address", target.clone()),
+                _ => ("url", format!("{scheme}://{target}")),
+            };
+            put(&mut server, &[name], key, scalar(&text, key));
+            server
+        };
+        let servers = Kind::Sequence(targets.iter().map(server).collect());
+        put(&mut balancer, &["servers"], key, Node { kind: servers, ..key.clone() });
+        if let Some((key, value)) = first.and_then(|service| entry(service, "passHostHeader")) {
+            put(&mut balancer, &["passHostHeader"], key, value.clone());
+        }
+        self.put(object.at.file, &[part, "services", id, "loadBalancer"], key, balancer);
+    }
+
+    fn find(&mut self, from: &Object<'a>, kind: &str, namespace: Option<&str>, name: &str) -> Option<Object<'a>> {
+        let found = self.objects.find(from.at.file, &GROUPS, kind, namespace, name);
+        self.missing |= !matches!(found, Found::One(_));
+        found.one()
+    }
+
+    /// The name under which a Middleware stands in the configuration.
+    fn middleware(&mut self, object: &Object<'a>, item: At<'a>) -> Node {
+        let name = item.get("name").and_then(kubernetes::known).unwrap_or("of a template");
+        let namespace = item.get("namespace").and_then(kubernetes::known).or(object.namespace);
+        match self.find(object, "Middleware", namespace, name) {
+            Some(found) => scalar(&self.add_middleware(&found, DEEP), item.node),
+            None => scalar(name, item.node),
+        }
+    }
+
+    fn add_middleware(&mut self, found: &Object<'a>, deep: usize) -> String {
+        let id = id(found);
+        let Some((key, spec)) = entry(found.at, "spec").filter(|_| deep > 0) else { return id };
+        let mut tree = spec.clone();
+        if let Some((_, chain)) = found.spec().and_then(|spec| entry(spec, "chain")) {
+            let items = At::root(found.at.file, chain).list("middlewares").collect::<Vec<_>>();
+            let names = items.into_iter().map(|item| {
+                let name = item.get("name").and_then(kubernetes::known).unwrap_or("of a template");
+                let namespace = item.get("namespace").and_then(kubernetes::known).or(found.namespace);
+                match self.find(found, "Middleware", namespace, name) {
+                    Some(inner) => scalar(&self.add_middleware(&inner, deep - 1), item.node),
+                    None => scalar(name, item.node),
+                }
+            });
+            let names = Node { kind: Kind::Sequence(names.collect()), ..chain.clone() };
+            tree = mapping(spec);
+            put(&mut tree, &["chain", "middlewares"], key, names);
+        }
+        self.put(found.at.file, &["http", "middlewares", &id], key, tree);
+        id
+    }
+
+    fn tls(&mut self, object: &Object<'a>, tls: At<'a>) -> Node {
+        let mut tree = mapping(tls.node);
+        if let Some((key, value)) = entry(tls, "passthrough") {
+            put(&mut tree, &["passthrough"], key, value.clone());
+        }
+        let named = tls.get("options").and_then(|options| Some((options, entry(options, "name")?)));
+        if let Some((options, (key, value))) = named {
+            let namespace = options.get("namespace").and_then(kubernetes::known).or(object.namespace);
+            let name = value.text().unwrap_or_default();
+            let id = self.option(object, namespace, name);
+            put(&mut tree, &["options"], key, scalar(&id, value));
+        }
+        tree
+    }
+
+    fn option(&mut self, object: &Object<'a>, namespace: Option<&str>, name: &str) -> String {
+        match self.find(object, "TLSOption", namespace, name) {
+            Some(found) => self.add_option(&found),
+            None => name.to_owned(),
+        }
+    }
+
+    fn add_option(&mut self, found: &Object<'a>) -> String {
+        let id = if found.name == Some("default") { "default".to_owned() } else { id(found) };
+        if let Some((key, spec)) = entry(found.at, "spec") {
+            self.put(found.at.file, &["tls", "options", &id], key, spec.clone());
+        }
+        id
+    }
+
+    /// The options that hold by default, and those beside the routers that no router of the environment names.
+    fn options(&mut self, routers: &[Object<'a>], referenced: &BTreeSet<&str>, folder: impl Fn(u32) -> &'a str) {
+        let Some(first) = routers.first() else { return };
+        let all: Vec<Object<'a>> = self.objects.of_kind(&GROUPS, "TLSOption").collect();
+        let seen = |option: &&Object<'a>| self.objects.sees(first.at.file, option.at.file);
+        let default: Vec<&Object<'a>> =
+            all.iter().filter(seen).filter(|option| option.name == Some("default")).collect();
+        let files: BTreeSet<u32> = routers.iter().map(|router| router.at.file).collect();
+        let beside = |option: &&Object<'a>| {
+            let named = |name: &str| referenced.iter().any(|reference| reference.contains(name));
+            option.name.is_some_and(|name| name != "default" && !named(name))
+                && files.iter().any(|file| folder(*file) == folder(option.at.file))
+        };
+        let idle: Vec<&Object<'a>> = all.iter().filter(seen).filter(beside).collect();
+        // There may be one with that name in all of the cluster.
+        if let [one] = default.as_slice() {
+            self.add_option(one);
+        }
+        for option in idle {
+            self.add_option(option);
+        }
+    }
+
+    /// An Ingress with annotations for its routers.
+    fn ingress(&mut self, object: &Object<'a>) {
+        let Some(spec) = object.spec() else { return };
+        let annotation = |name: &str| object.annotations().find(|(key, _)| key.strip_prefix(ROUTER) == Some(name));
+        let word = |name: &str| annotation(name).and_then(|(_, at)| kubernetes::known(at));
+        let is_tls = spec.get("tls").is_some_and(|tls| !tls.is_empty()) || word("tls") == Some("true");
+        for (number, rule) in spec.list("rules").enumerate() {
+            let host = rule.get("host").and_then(kubernetes::known);
+            for path in rule.get("http").into_iter().flat_map(|http| http.list("paths")) {
+                let Some(backend) = path.get("backend") else { continue };
+                let new = backend.get("service").filter(|service| service.node.text().is_none());
+                let named = new.and_then(|service| entry(service, "name")).or_else(|| entry(backend, "serviceName"));
+                let Some((key, service)) = named else { continue };
+                let at = path.word("path").filter(|path| *path != "/");
+                let kind = if path.word("pathType") == Some("Exact") { "Path" } else { "PathPrefix" };
+                let calls = [host.map(|host| format!("Host(`{host}`)")), at.map(|at| format!("{kind}(`{at}`)"))];
+                let calls: Vec<String> = calls.into_iter().flatten().collect();
+                let mut router = mapping(key);
+                if !calls.is_empty() {
+                    put(&mut router, &["rule"], key, scalar(&calls.join(" && "), key));
+                }
+                if let Some((_, at)) = annotation("entrypoints") {
+                    put(&mut router, &["entryPoints"], at.node, at.node.clone());
+                }
+                if let Some((_, at)) = annotation("middlewares") {
+                    let names: Vec<Node> = at
+                        .node
+                        .text()
+                        .unwrap_or_default()
+                        .split(',')
+                        .map(|name| scalar(&self.by_whole_name(object, "Middleware", name.trim()), at.node))
+                        .collect();
+                    put(
+                        &mut router,
+                        &["middlewares"],
+                        at.node,
+                        Node { kind: Kind::Sequence(names), ..at.node.clone() },
+                    );
+                }
+                if is_tls {
+                    let mut tls = mapping(key);
+                    if let Some((_, at)) = annotation("tls.options") {
+                        let id = self.by_whole_name(object, "TLSOption", at.node.text().unwrap_or_default());
+                        put(&mut tls, &["options"], at.node, scalar(&id, at.node));
+                    }
+                    put(&mut router, &["tls"], key, tls);
+                }
+                let id = format!("{}#{}", service.text().unwrap_or("of a template"), key.bytes.0);
+                put(&mut router, &["service"], key, scalar(&id, service));
+                let port = match new.and_then(|service| service.get("port")) {
+                    Some(port) => port.get("number").or_else(|| port.get("name")),
+                    None => backend.get("servicePort"),
+                };
+                let port = port.and_then(kubernetes::known).unwrap_or("80");
+                let targets = service.text().map(|name| kubernetes::service_names(name, object.namespace, port));
+                self.service(object, "http", &id, key, &targets.unwrap_or_default(), None);
+                let name = format!("{} rule {} {}", object.label(), number + 1, at.unwrap_or("/"));
+                self.put(object.at.file, &["http", "routers", &name], key, router);
+            }
+        }
+    }
+
+    /// What is called `namespace-name@kubernetescrd`.
+    fn by_whole_name(&mut self, object: &Object<'a>, kind: &str, name: &str) -> String {
+        let Some(whole) = name.strip_suffix("@kubernetescrd") else {
+            self.missing = true;
+            return name.to_owned();
+        };
+        let fits = |other: &Object<'a>| match (other.namespace, other.name) {
+            (Some(namespace), Some(own)) => whole == format!("{namespace}-{own}"),
+            (None, Some(own)) => whole.strip_suffix(own).is_some_and(|rest| rest.ends_with('-')),
+            _ => false,
+        };
+        let seen = |other: &Object<'a>| self.objects.sees(object.at.file, other.at.file) && fits(other);
+        let found: Vec<Object<'a>> = self.objects.of_kind(&GROUPS, kind).filter(seen).collect();
+        match (found.as_slice(), kind) {
+            ([one], "Middleware") => self.add_middleware(one, DEEP),
+            ([one], _) => self.add_option(one),
+            _ => {
+                self.missing = true;
+                whole.to_owned()
+            }
+        }
+    }
+}
+
+/// A name that no other object has.
+fn id(object: &Object<'_>) -> String {
+    let (file, start) = (object.at.file, object.at.node.bytes.0);
+    format!("{}/{}#{file}.{start}", object.namespace.unwrap_or_default(), object.name.unwrap_or_default())
+}
+
+/// An entry of a mapping with its key, whose place is that of the setting.
+fn entry<'a>(at: At<'a>, key: &str) -> Option<(&'a Node, &'a Node)> {
+    let mut entries = at.node.entries().iter();
+    entries.find(|(name, _)| name.text() == Some(key)).map(|(key, value)| (key, value))
+}
+
+fn mapping(like: &Node) -> Node {
+    Node { kind: Kind::Mapping(Vec::new()), place: like.place, bytes: like.bytes }
+}
+
+fn scalar(text: &str, like: &Node) -> Node {
+    Node { kind: Kind::Scalar { text: text.to_owned(), plain: true }, place: like.place, bytes: like.bytes }
+}
+
+/// Puts a value at the end of a row of keys; every key stands where `key` does.
+fn put(tree: &mut Node, path: &[&str], key: &Node, value: Node) {
+    let Some((last, before)) = path.split_last() else { return };
+    let mut at = tree;
+    for part in before {
+        if !matches!(at.kind, Kind::Mapping(_)) {
+            at.kind = Kind::Mapping(Vec::new());
+        }
+        let Kind::Mapping(entries) = &mut at.kind else { return };
+        let found = entries.iter().position(|(name, _)| name.text() == Some(part)).unwrap_or_else(|| {
+            entries.push((scalar(part, key), mapping(key)));
+            entries.len() - 1
+        });
+        at = &mut entries[found].1;
+    }
+    if let Kind::Mapping(entries) = &mut at.kind {
+        entries.retain(|(name, _)| name.text() != Some(last));
+        entries.push((scalar(last, key), value));
+    }
+}
