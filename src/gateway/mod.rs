@@ -212,6 +212,12 @@ pub fn lower(files: &Files) -> Vec<(&'static dyn FrontEnd, Configuration)> {
         .collect()
 }
 
+/// All ways from clients to what is no gateway of the scan: through several gateways as one hop where one leads to another.
+pub fn ways(files: &Files) -> Vec<Hop> {
+    let lowered = lower(files);
+    paths::Paths::follow(files, &lowered).ways(&lowered)
+}
+
 /// Audits all texts. `safe` makes a text fit to be printed.
 pub fn audit(files: &Files, policy: &Policy, safe: &dyn Fn(&str) -> String) -> Audit {
     audit_beside(files, &[], policy, safe)

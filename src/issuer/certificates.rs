@@ -126,7 +126,8 @@ fn search(at: At<'_>, depth: usize, issued: &mut Issued) {
             search(value, depth + 1, issued);
             continue;
         };
-        let found = if text.contains(BEGIN) {
+        // What is under the name of a bundle is read as a file of that name.
+        let found = if text.contains(BEGIN) && !is_bundle(key) {
             in_pem(text).into_iter().map(|(.., certificate)| certificate).collect()
         } else if text.starts_with(BEGIN_ENCODED) {
             in_base64(text)

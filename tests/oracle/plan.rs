@@ -94,12 +94,19 @@ impl Run {
             fs::write(&path, bytes).expect("a file");
             texts.push(Text::new(Arc::new(Origin::file(name.clone().into())), bytes.clone()));
         }
-        let lowered = keybound::gateway::lower(&Files::new(texts));
-        let own = lowered.into_iter().filter(|(front_end, _)| front_end.product() == product.name);
+        let files = Files::new(texts);
+        let lowered = keybound::gateway::lower(&files);
+        let own = lowered.into_iter().filter(|(front_end, _)| product.chain || front_end.product() == product.name);
         let (mut hops, mut headers) = (Vec::new(), BTreeSet::new());
         for (_, configuration) in own {
             headers.extend(configuration.trusted);
             hops.extend(configuration.hops);
+        }
+        if product.chain {
+            // The hops by themselves name the headers, the ways as a whole are what is compared.
+            headers
+                .extend(hops.iter().flat_map(Hop::requests).flat_map(|(_, request)| request.headers.keys().cloned()));
+            hops = keybound::gateway::ways(&files);
         }
         for hop in &hops {
             headers.extend(hop.carriers.iter().map(|carrier| carrier.header.clone()));

@@ -19,6 +19,10 @@ pub(crate) struct Product {
     pub(crate) installed: fn() -> bool,
     /// Headers with underscores never pass where no hop says that they do.
     pub(crate) closes_twins: bool,
+    /// It is several gateways, one behind the other.
+    pub(crate) chain: bool,
+    /// So many cases there must be.
+    pub(crate) cases: usize,
 }
 
 /// All of them.
@@ -30,6 +34,8 @@ pub(crate) const PRODUCTS: &[Product] = &[
         mutate: |text, random| mutate::lines(text, random, &APACHE),
         installed: || answers("apache2", "-v"),
         closes_twins: false,
+        chain: false,
+        cases: 10,
     },
     Product {
         name: "haproxy",
@@ -38,6 +44,8 @@ pub(crate) const PRODUCTS: &[Product] = &[
         mutate: |text, random| mutate::lines(text, random, &HAPROXY),
         installed: || answers("haproxy", "-v"),
         closes_twins: false,
+        chain: false,
+        cases: 10,
     },
     Product {
         name: "nginx",
@@ -46,6 +54,8 @@ pub(crate) const PRODUCTS: &[Product] = &[
         mutate: |text, random| mutate::directives(text, random, NGINX),
         installed: || answers("nginx", "-v") && is_below_target("h2/h2/__init__.py"),
         closes_twins: true,
+        chain: false,
+        cases: 10,
     },
     Product {
         name: "caddy",
@@ -54,6 +64,8 @@ pub(crate) const PRODUCTS: &[Product] = &[
         mutate: |text, random| trees::caddyfile(text, random, CADDY),
         installed: || answers("caddy", "version"),
         closes_twins: false,
+        chain: false,
+        cases: 10,
     },
     Product {
         name: "envoy",
@@ -62,6 +74,8 @@ pub(crate) const PRODUCTS: &[Product] = &[
         mutate: |text, random| trees::yaml(text, random, ENVOY_VALUES, ENVOY),
         installed: || is_below_target("envoy/envoy/_bin/envoy"),
         closes_twins: false,
+        chain: false,
+        cases: 10,
     },
     Product {
         name: "traefik",
@@ -70,6 +84,26 @@ pub(crate) const PRODUCTS: &[Product] = &[
         mutate: |text, random| trees::yaml(text, random, TRAEFIK_VALUES, TRAEFIK),
         installed: || is_below_target("traefik/bin/traefik"),
         closes_twins: false,
+        chain: false,
+        cases: 10,
+    },
+    Product {
+        name: "path",
+        mutants: 12,
+        at_least: 30,
+        mutate: |text, random| {
+            if text.contains("http {") {
+                mutate::directives(text, random, NGINX)
+            } else if text.contains("LoadModule") {
+                mutate::lines(text, random, &APACHE)
+            } else {
+                mutate::lines(text, random, &HAPROXY)
+            }
+        },
+        installed: || answers("apache2", "-v") && answers("haproxy", "-v") && answers("nginx", "-v"),
+        closes_twins: false,
+        chain: true,
+        cases: 8,
     },
 ];
 

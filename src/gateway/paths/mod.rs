@@ -43,6 +43,8 @@ pub(super) struct Paths<'a> {
     all: Vec<Path>,
     /// The hop at which following stopped, since there are too many.
     pub(super) stopped: Option<Place>,
+    /// The hops that lead to other gateways of the scan.
+    inside: BTreeSet<Number>,
 }
 
 /// A fault, and what paths have to do with it.
@@ -68,7 +70,7 @@ impl<'a> Paths<'a> {
     /// Follows requests from every edge.
     pub(super) fn follow(files: &'a Files, lowered: &'a [(&'static dyn FrontEnd, Configuration)]) -> Self {
         let links = Links::new(files, lowered);
-        let mut paths = Self { links, all: Vec::new(), stopped: None };
+        let mut paths = Self { links, all: Vec::new(), stopped: None, inside: BTreeSet::new() };
         let mut next: BTreeMap<Number, Vec<Number>> = BTreeMap::new();
         let mut pairs = 0;
         let hops = lowered.iter().enumerate().flat_map(|(number, (_, configuration))| {
@@ -91,7 +93,19 @@ impl<'a> Paths<'a> {
             let whole = paths.links.hop(edge).clone();
             paths.extend(&[edge], &whole, &next);
         }
+        paths.inside = next.into_keys().collect();
         paths
+    }
+
+    /// The ways from clients to what is no gateway of the scan: whole paths, and hops by themselves.
+    pub(super) fn ways(&self, lowered: &[(&'static dyn FrontEnd, Configuration)]) -> Vec<Hop> {
+        let leaves = |path: &&Path| path.hops.last().is_some_and(|last| !self.inside.contains(last));
+        let mut ways: Vec<Hop> = self.all.iter().filter(leaves).map(|path| path.whole.clone()).collect();
+        for (number, (_, configuration)) in lowered.iter().enumerate() {
+            let alone = |at: &usize| !self.inside.contains(&(number, *at));
+            ways.extend((0..configuration.hops.len()).filter(alone).map(|at| configuration.hops[at].clone()));
+        }
+        ways
     }
 
     /// All ways on from here.

@@ -5,13 +5,19 @@
 //! of the client's connection came through untouched.
 
 use super::super::hop::{
-    Arrival, Client, ClientAuth, Event, Hop, Listener, Others, Protocol, Request, Route, Slot, Value,
+    Arrival, Client, ClientAuth, Event, Hop, Listener, Others, Part, PathMatch, Protocol, Request, Route, Slot, Value,
 };
 
 /// The way through both, from the first one's clients to the second one's upstream.
 pub(super) fn both(front: &Hop, inner: &Hop) -> Hop {
     let listener = Listener { inner: front.listener.inner, ..front.listener.clone() };
-    let route = Route { when: [front.route.when.clone(), inner.route.when.clone()].concat(), ..inner.route.clone() };
+    let route = Route {
+        label: inner.route.label.clone(),
+        path: path(front, inner),
+        when: [front.route.when.clone(), inner.route.when.clone()].concat(),
+    };
+    let rewrites = [front.rewrites.clone(), inner.rewrites.clone()].concat();
+    let logs = [front.logs.clone(), inner.logs.clone()].concat();
     if front.upstream.protocol == Protocol::Passthrough {
         // The inner gateway's handshake is with the client itself.
         let listener = Listener {
@@ -20,7 +26,7 @@ pub(super) fn both(front: &Hop, inner: &Hop) -> Hop {
             tls: inner.listener.tls,
             ..listener
         };
-        return Hop { listener, route, ..inner.clone() };
+        return Hop { listener, route, rewrites, logs, ..inner.clone() };
     }
     let after = as_client(inner);
     let arrivals = Client::ALL.map(|client| match (front.arrival(client), &after) {
@@ -30,7 +36,27 @@ pub(super) fn both(front: &Hop, inner: &Hop) -> Hop {
     });
     let carriers = front.carriers.clone();
     let checks_binding = front.checks_binding || inner.checks_binding;
-    Hop { carriers, checks_binding, ..Hop::new(listener, route, inner.upstream.clone(), arrivals) }
+    Hop { carriers, checks_binding, rewrites, logs, ..Hop::new(listener, route, inner.upstream.clone(), arrivals) }
+}
+
+/// Which requests take both, by their path at the edge.
+fn path(front: &Hop, inner: &Hop) -> PathMatch {
+    match (&front.route.path, &inner.route.path) {
+        (path, PathMatch::Any) => path.clone(),
+        // The inner gateway sees another path.
+        _ if front.rewrites.iter().any(|rewrite| rewrite.part == Part::Path) => PathMatch::Other,
+        (PathMatch::Any, path) => path.clone(),
+        (PathMatch::Prefix(one), PathMatch::Prefix(other)) if other.starts_with(one.as_str()) => {
+            inner.route.path.clone()
+        }
+        (PathMatch::Prefix(one), PathMatch::Prefix(other)) if one.starts_with(other.as_str()) => {
+            front.route.path.clone()
+        }
+        (PathMatch::Prefix(_), PathMatch::Exact(_)) => inner.route.path.clone(),
+        (PathMatch::Exact(_), PathMatch::Prefix(_)) => front.route.path.clone(),
+        (one, other) if one == other => one.clone(),
+        _ => PathMatch::Other,
+    }
 }
 
 /// What becomes of requests that a gateway in front sends.
