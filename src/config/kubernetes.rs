@@ -83,7 +83,14 @@ impl Manifests {
             .filter(|object| object.at.holds_template())
             .map(|object| object.at.file)
             .collect();
-        let concern = |(place, reason): &&(Place, String)| reason != FILLED_IN || filled_in.contains(&place.file);
+        let concern = |(place, reason): &&(Place, String)| {
+            if reason == FILLED_IN {
+                return filled_in.contains(&place.file);
+            }
+            let text = objects.files.get(place.file).text.get(place.start as usize..).unwrap_or_default();
+            let end = text.get(1..).and_then(|rest| rest.find("\n---")).map_or(text.len(), |at| at + 1);
+            groups.iter().any(|group| memchr::memmem::find(&text.as_bytes()[..end], group.as_bytes()).is_some())
+        };
         self.holes.iter().filter(concern).cloned().collect()
     }
 

@@ -11,7 +11,7 @@ use crate::gateway::tree::{At, Switch};
 
 /// How deep proxies may include each other.
 const DEEP: usize = 8;
-/// More routes are not looked at.
+/// More routes, and more proxies that include others, are not looked at.
 const MOST: usize = 1024;
 
 /// A root proxy.
@@ -23,6 +23,8 @@ pub(super) struct Root<'a, 'w> {
     pub(super) files: BTreeSet<u32>,
     /// All that it includes is here.
     pub(super) whole: bool,
+    /// How many proxies have been gone through.
+    seen: usize,
 }
 
 /// A route, with the path at which it is included.
@@ -34,7 +36,7 @@ struct Included<'a> {
 
 impl<'a, 'w> Root<'a, 'w> {
     pub(super) fn new(world: &'w World<'a>, object: Object<'a>, around: Vec<One<'a>>) -> Self {
-        Self { world, object, around, files: BTreeSet::new(), whole: !object.template }
+        Self { world, object, around, files: BTreeSet::new(), whole: !object.template, seen: 0 }
     }
 
     /// What clients can connect to: with TLS, and without where routes permit it.
@@ -78,6 +80,7 @@ impl<'a, 'w> Root<'a, 'w> {
     /// The routes of a proxy and of those that it includes.
     fn collect(&mut self, proxy: Object<'a>, outer: &[At<'a>], deep: usize, into: &mut Vec<Included<'a>>) {
         self.files.insert(proxy.at.file);
+        self.seen += 1;
         let Some(spec) = proxy.spec() else { return };
         for at in spec.list("routes") {
             let conditions = outer.iter().copied().chain(at.list("conditions")).collect();
@@ -89,7 +92,7 @@ impl<'a, 'w> Root<'a, 'w> {
             let name = include.word("name").unwrap_or_default();
             let namespace = include.word("namespace").or(proxy.namespace);
             match self.world.objects.find(proxy.at.file, GROUP, "HTTPProxy", namespace, name).one() {
-                Some(found) if deep > 0 => {
+                Some(found) if deep > 0 && self.seen < MOST => {
                     let conditions: Vec<At<'a>> = outer.iter().copied().chain(include.list("conditions")).collect();
                     self.collect(found, &conditions, deep - 1, into);
                 }

@@ -165,6 +165,10 @@ impl<'a> World<'a> {
         }
         configurations.extend(self.loose(&gates, &bound));
         configurations.extend(self.meshes_alone(&gates));
+        configurations.extend(policies::forwarding(self, &gates).into_iter().map(|(file, listener)| {
+            let lowered = made::lower(&self.graft, vec![listener]);
+            Configuration { files: vec![file], ..lowered }
+        }));
         configurations
     }
 

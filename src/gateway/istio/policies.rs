@@ -299,6 +299,21 @@ pub(super) fn alone<'a>(world: &World<'a>, gates: &[Gate<'a>]) -> Vec<(u32, Piec
     all
 }
 
+/// Patches of gateways that are not in sight, by which those pass the header with the certificate on from anybody.
+pub(super) fn forwarding<'a>(world: &World<'a>, gates: &[Gate<'a>]) -> Vec<(u32, Piece)> {
+    let loose = patches(world).filter(|policy| !gates.iter().any(|gate| acts_on(world, policy, gate)));
+    let always = loose.filter_map(|policy| {
+        let said = parts(&[policy]).into_iter().find_map(|part| {
+            let gateway = part.path(&["match", "context"]).and_then(At::text) == Some("GATEWAY");
+            let config = part.path(&["patch", "value", "typed_config"]).filter(|_| gateway)?;
+            config.get("forward_client_cert_details").filter(|at| at.text() == Some("ALWAYS_FORWARD_ONLY"))
+        })?;
+        let settings = vec![("forward_client_cert_details", world.graft.copy(said))];
+        Some((policy.at.file, workload(world, &policy, Vec::new(), settings, Vec::new())))
+    });
+    always.collect()
+}
+
 /// The proxies of some workloads, with these filters.
 fn workload<'a>(
     world: &World<'a>,
