@@ -124,9 +124,12 @@ proptest! {
             "server {", "location / {", "location @a", "proxy_pass http://$x", ";", "$x", "include *;", "http {", "listen 443 ssl;",
             "map $x $y {", "set $y $ssl_client_cert;", "if ($y ~ ^(", "rewrite ^ /a last;", "error_page 495 = @a;",
             "try_files /a @a;", "log_format f '$request", "${", "x_by_lua_block {", "# configuration file /a:\n", "frontend", "backend", "<VirtualHost", ">",
-            "reverse_proxy", "import", "tls", "(a)", "http:", "routers:", "url_pattern", "endpoint", "backend: ", "services:", "_format_version: ", "plugins:", "routes:", "upstream:", "proxy:", "listen_path", "spring.cloud.gateway.", "filters[0]=", "[http.routers]", "=", "\\", "\t", "\u{fffc}", "\r",
+            "reverse_proxy", "import", "tls", "(a)", "http:", "routers:", "url_pattern", "endpoint", "backend: ", "services:", "_format_version: ", "plugins:", "routes:", "upstream:", "proxy:", "listen_path", "spring.cloud.gateway.", "filters[0]=", "[http.routers]",
+            "resource \"aws_lb_listener\" \"a\" {", "azurerm_application_gateway", "google_compute_url_map", "locals {", "var.a",
+            "? ", "jsonencode(", "dynamic \"a\" {", "Resources:", "!Sub ", "AWS::ApiGateway::RestApi", "<policies>", "<inbound>",
+            "<set-header name=\"", "\"@(", "</", "=", "\\", "\t", "\u{fffc}", "\r",
         ]), 0..60),
-        name in prop::sample::select(vec!["nginx.conf", "haproxy.cfg", "envoy.yaml", "Caddyfile", "caddy.json", "a.toml", "x.yml", "kong.conf", "application.properties"]),
+        name in prop::sample::select(vec!["nginx.conf", "haproxy.cfg", "envoy.yaml", "Caddyfile", "caddy.json", "a.toml", "x.yml", "kong.conf", "application.properties", "main.tf", "a.tfvars", "template.yaml", "policy.xml"]),
     ) {
         lower(vec![(name.to_owned(), words.concat())]);
     }

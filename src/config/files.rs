@@ -86,6 +86,14 @@ impl Files {
         Self(texts.into_iter().flat_map(|text| [vec![text.clone()], text.embedded()].concat()).collect())
     }
 
+    /// Texts by path, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(texts: &[(&str, &str)]) -> Self {
+        let text =
+            |(path, text): &(&str, &str)| Text::new(Arc::new(Origin::file((*path).into())), text.as_bytes().to_vec());
+        Self::new(texts.iter().map(text).collect())
+    }
+
     /// The texts with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Text)> {
         self.0.iter().enumerate().map(|(number, text)| (number as u32, text))

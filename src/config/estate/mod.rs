@@ -354,21 +354,11 @@ impl Value<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::config::files::Text;
-    use crate::origin::Origin;
-
-    fn files(texts: &[(&str, &str)]) -> Files {
-        let text =
-            |(path, text): &(&str, &str)| Text::new(Arc::new(Origin::file((*path).into())), text.as_bytes().to_vec());
-        Files::new(texts.iter().map(text).collect())
-    }
 
     /// What the settings of the first resource `x` amount to, in words.
     fn settings(texts: &[(&str, &str)], keys: &[&str]) -> Vec<String> {
-        let files = files(texts);
+        let files = Files::of(texts);
         let own: Vec<u32> = files.iter().map(|(number, _)| number).collect();
         let sources = Sources::read(&files, &own);
         let estates = sources.estates(&files);
@@ -449,7 +439,7 @@ mod tests {
         let root = "module \"m\" {\n  source = \"../child\"\n  a = local.two\n}\nlocals { two = 2 }\nresource \"a_y\" \"y\" { to = module.m.it }\n";
         let texts = [("live/root/main.tf", root), ("live/child/main.tf", child)];
         assert_eq!(settings(&texts, &["a"]), ["2"]);
-        let files = files(&texts);
+        let files = Files::of(&texts);
         let sources = Sources::read(&files, &[0, 1]);
         let estates = sources.estates(&files);
         let [estate] = estates.as_slice() else { panic!("one estate") };
@@ -495,7 +485,7 @@ mod tests {
               }
             }
         "#;
-        let files = files(&[("main.tf", code)]);
+        let files = Files::of(&[("main.tf", code)]);
         let sources = Sources::read(&files, &[0]);
         let estates = sources.estates(&files);
         let body = estates[0].resources(&["a_x"])[0].body;

@@ -35,7 +35,9 @@ pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
     let mut into = Configuration { complete: true, ..Configuration::default() };
     let rules = Referring::new(estate.resources(RULES), &["listener_arn"]);
     let listeners = estate.resources(LISTENERS);
-    let means_to_ask = !listeners.is_empty() && means_to_ask(estate);
+    // Where another listener asks, this one need not.
+    let asks = |one: &Resource<'_>| mode(one.body).0.as_deref() != Some("off");
+    let means_to_ask = !listeners.is_empty() && !listeners.iter().any(asks) && means_to_ask(estate);
     for resource in listeners {
         Balancer::read(means_to_ask, resource, &mut into.holes).ways(resource, rules.to(&resource), &mut into);
     }

@@ -59,7 +59,14 @@ impl<'e> Gateway<'e> {
     fn ways(&self, into: &mut Configuration) {
         let rules = self.resource.body.blocks("request_routing_rule");
         for rule in rules.all {
-            let Some(own) = self.named("http_listener", rule, "http_listener_name") else { continue };
+            let Some(own) = self.named("http_listener", rule, "http_listener_name") else {
+                if self.may_ask() {
+                    let place = rule.place_of("http_listener_name");
+                    into.holes
+                        .push(Hole { place, reason: "the listener of a routing rule is not known here".to_owned() });
+                }
+                continue;
+            };
             let (listener, handshake) = self.listener(own, &mut into.holes);
             let label = rule.text("name").unwrap_or_else(|| "a rule".to_owned());
             let Some(map) = self.named("url_path_map", rule, "url_path_map_name") else {
@@ -80,6 +87,12 @@ impl<'e> Gateway<'e> {
             }
             self.way(&listener, handshake, cloud::route(format!("rule {label}")), map, "default_", into);
         }
+    }
+
+    /// Whether there is a profile that asks for certificates, whoever uses it.
+    fn may_ask(&self) -> bool {
+        let profiles = self.resource.body.blocks("ssl_profile").all;
+        profiles.iter().any(|profile| !matches!(profile.get("trusted_client_certificate_names"), Value::Absent))
     }
 
     /// A listener: it asks where its profile has authorities (Application Gateway, "Mutual authentication").

@@ -39,7 +39,6 @@ impl FrontEnd for Azure {
                         "azurerm_linux_function_app",
                         "azurerm_windows_function_app",
                         "azurerm_app_service",
-                        "azurerm_function_app",
                     ],
                     &[],
                 )
