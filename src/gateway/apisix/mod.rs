@@ -1,10 +1,12 @@
-//! APISIX: the standalone `apisix.yaml`, what ADC keeps, bodies for its Admin API, and `config.yaml`.
+//! APISIX: the standalone `apisix.yaml`, what ADC keeps, bodies for its Admin API, `config.yaml`, and the
+//! objects of its Ingress Controller.
 //!
 //! What decides: an `ssl` object with `client.ca` demands certificates for its names, but not for the paths in
 //! `skip_mtls_uri_regex`; nothing is handed on but what `proxy-rewrite` sets from nginx's variables; a route's plugins take
 //! the place of its service's. See `apisix/init.lua`, `apisix/plugins/proxy-rewrite.lua` and `apisix/utils/log-util.lua` of
 //! apache/apisix.
 
+mod kubernetes;
 mod plugins;
 mod set;
 mod ways;
@@ -26,10 +28,12 @@ impl FrontEnd for Apisix {
     }
 
     fn recognises(&self, _: &str, text: &str) -> bool {
-        is_declared(text) || is_settings(text)
+        is_declared(text) || is_settings(text) || kubernetes::recognises(text)
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
+        let (objects, own): (Vec<u32>, Vec<u32>) =
+            own.iter().partition(|number| kubernetes::recognises(&files.get(**number).text));
         let sources: Vec<Source> = own.iter().map(|number| Source::read(files, *number)).collect();
         let settings: Vec<At<'_>> =
             sources.iter().flat_map(Source::roots).filter(|root| root.get("apisix").is_some()).collect();
@@ -45,6 +49,7 @@ impl FrontEnd for Apisix {
             all.push(ways::configuration(&set, near));
         }
         all.extend(settings.iter().filter(|at| !used.contains(&at.file)).filter_map(|at| ways::of_settings(*at)));
+        all.extend(kubernetes::configurations(files, &objects));
         all
     }
 

@@ -1,6 +1,6 @@
 //! Plugins on a request's way.
 
-use super::set::{Plugins, Set};
+use super::set::{Named, Plugins};
 use crate::gateway::hop::{Carrier, Cause, Consulted, Cors, Credential, Logged, Part, Place, Rewrite, Value};
 use crate::gateway::run::Run;
 use crate::gateway::tree::{At, Switch};
@@ -132,7 +132,7 @@ pub(super) struct Way {
 }
 
 /// What plugins do that is the same for every client.
-pub(super) fn way(set: &Set<'_>, plugins: &Plugins<'_>) -> Way {
+pub(super) fn way(plugins: &Plugins<'_>, metadata: &Named<'_>) -> Way {
     let mut way = Way { ends: ENDS.iter().any(|name| plugins.contains_key(name)), ..Way::default() };
     // To HTTPS alone, it goes on.
     way.ends |= plugins.get("redirect").is_some_and(|at| at.get("uri").is_some() || at.get("regex_uri").is_some());
@@ -153,9 +153,9 @@ pub(super) fn way(set: &Set<'_>, plugins: &Plugins<'_>) -> Way {
     if let Some(at) = plugins.get("proxy-rewrite") {
         rewritten(*at, &mut way);
     }
-    let masked = plugins.contains_key("data-mask") || set.global.contains_key("data-mask");
+    let masked = plugins.contains_key("data-mask");
     for (name, at) in LOGS.iter().filter_map(|name| Some((*name, plugins.get(name)?))).filter(|_| !masked) {
-        logged(name, *at, set, &mut way.logs);
+        logged(name, *at, metadata, &mut way.logs);
     }
     way
 }
@@ -227,8 +227,8 @@ fn headers<'a>(at: At<'a>) -> impl Iterator<Item = (Act, String, Value, Place)> 
 }
 
 /// What a logger writes.
-fn logged(name: &str, at: At<'_>, set: &Set<'_>, into: &mut Vec<Logged>) {
-    let shared = set.metadata.get(name).and_then(|at| at.get("log_format"));
+fn logged(name: &str, at: At<'_>, metadata: &Named<'_>, into: &mut Vec<Logged>) {
+    let shared = metadata.get(name).and_then(|at| at.get("log_format"));
     match at.get("log_format").or(shared) {
         Some(format) => {
             let texts = format.entries().filter_map(|(_, at)| Some((at.text()?, at.place())));

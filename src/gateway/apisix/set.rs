@@ -7,7 +7,7 @@ use crate::gateway::document::Source;
 use crate::gateway::tree::{At, Switch};
 
 /// Objects by what others name them by.
-type Named<'a> = BTreeMap<&'a str, At<'a>>;
+pub(super) type Named<'a> = BTreeMap<&'a str, At<'a>>;
 /// Plugins by name, with their settings.
 pub(super) type Plugins<'a> = BTreeMap<&'a str, At<'a>>;
 

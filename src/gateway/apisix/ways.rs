@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::plugins;
-use super::set::Set;
+use super::set::{Named, Plugins, Set};
 use crate::gateway::hop::{
     Arrival, Cause, Client, ClientAuth, Credential, Event, Hop, Listener, Logged, Part, PathMatch, Place, Protocol,
     Rewrite, Route, Upstream,
@@ -22,7 +22,7 @@ const PORT: u16 = 9443;
 
 /// What a `config.yaml` says of all routes.
 #[derive(Debug, Clone, Default)]
-struct Settings {
+pub(super) struct Settings {
     port: Option<u16>,
     logs: Vec<Logged>,
     alias: Option<Event>,
@@ -47,9 +47,28 @@ impl Settings {
 }
 
 /// A certificate of a server, as far as it concerns clients.
-#[derive(Debug, Clone, Copy)]
-struct Ssl<'a> {
-    client: Option<At<'a>>,
+#[derive(Debug, Clone)]
+pub(super) struct Ssl<'a> {
+    /// The names it is for, lower case.
+    pub(super) names: Vec<String>,
+    /// What it asks of clients.
+    pub(super) client: Option<At<'a>>,
+}
+
+/// A way as it is written, by whichever kind of object.
+pub(super) struct Facts<'p, 'a> {
+    pub(super) label: String,
+    pub(super) hosts: Vec<String>,
+    pub(super) paths: Vec<String>,
+    pub(super) upstream: Upstream,
+    pub(super) rewrites: Vec<Rewrite>,
+    pub(super) plugins: Plugins<'a>,
+    /// Those that run before, for all routes.
+    pub(super) global: &'p Plugins<'a>,
+    /// What loggers share.
+    pub(super) metadata: &'p Named<'a>,
+    /// Something that is named is not here.
+    pub(super) missing: bool,
 }
 
 /// The ways of a file.
@@ -59,9 +78,14 @@ pub(super) fn configuration(set: &Set<'_>, settings: Option<At<'_>>) -> Configur
     files.sort_unstable();
     let mut into = Configuration { files, holes: set.holes.clone(), ..Configuration::default() };
     let settings = settings.map(Settings::read).unwrap_or_default();
+    let names = |at: &At<'_>| lower_case(*at, &["snis", "sni"]);
+    let ssls: Vec<Ssl<'_>> = set.ssls.iter().map(|at| Ssl { names: names(at), client: at.get("client") }).collect();
     for (route, nested) in &set.routes {
-        if into.hops.len() < MOST && route.word("status") != Some("0") {
-            lower(set, *route, *nested, &settings, &mut into);
+        if into.hops.len() < MOST
+            && route.word("status") != Some("0")
+            && let Some(facts) = facts(set, *route, *nested, &mut into.holes)
+        {
+            hops(&facts, &ssls, &settings, &mut into.hops);
         }
     }
     into.complete = into.holes.is_empty();
@@ -69,36 +93,59 @@ pub(super) fn configuration(set: &Set<'_>, settings: Option<At<'_>>) -> Configur
     into
 }
 
-fn lower(set: &Set<'_>, route: At<'_>, nested: Option<At<'_>>, settings: &Settings, into: &mut Configuration) {
+/// The texts of lists, or of single texts.
+fn lower_case(at: At<'_>, keys: &[&str]) -> Vec<String> {
+    keys.iter().flat_map(|key| at.list(key)).filter_map(At::text).map(str::to_ascii_lowercase).collect()
+}
+
+fn facts<'p, 'a>(
+    set: &'p Set<'a>,
+    route: At<'a>,
+    nested: Option<At<'a>>,
+    holes: &mut Vec<Hole>,
+) -> Option<Facts<'p, 'a>> {
     let service = set.service(route, nested);
     let (plugins, missing) = set.plugins(route, service);
     let upstream = set.upstream(route, service);
     if missing || upstream.is_none() && route.get("upstream_id").is_some() {
         let key = ["service_id", "plugin_config_id", "upstream_id", "script"].iter().find_map(|key| route.get(key));
         let place = key.unwrap_or(route).place();
-        into.holes.push(Hole { place, reason: "something that the route names is not here".to_owned() });
+        holes.push(Hole { place, reason: "something that the route names is not here".to_owned() });
     }
-    let Some(upstream) = upstream else { return };
-    let mut all = plugins.clone();
-    all.extend(set.global.iter().filter(|(name, _)| !plugins.contains_key(*name)).map(|(name, at)| (*name, *at)));
-    let way = plugins::way(set, &all);
-    if way.ends {
-        return;
-    }
-    let words = |at: At<'_>, keys: [&str; 2]| -> Vec<String> {
-        keys.iter().flat_map(|key| at.list(key)).filter_map(At::text).map(str::to_ascii_lowercase).collect()
-    };
-    let mut hosts = words(route, ["host", "hosts"]);
+    let upstream = upstream?;
+    let mut hosts = lower_case(route, &["host", "hosts"]);
     if hosts.is_empty() {
-        hosts = service.map(|at| words(at, ["host", "hosts"])).unwrap_or_default();
+        hosts = service.map(|at| lower_case(at, &["host", "hosts"])).unwrap_or_default();
     }
     let paths: Vec<String> =
         ["uri", "uris"].iter().flat_map(|key| route.list(key)).filter_map(At::text).map(str::to_owned).collect();
     let label = route.word("name").or_else(|| route.word("id")).map_or_else(|| paths.join(", "), str::to_owned);
-    for (hosts, ssl) in listeners(set, &hosts) {
-        let skips = ssl.client.and_then(|client| client.get("skip_mtls_uri_regex"));
-        let skips = skips.filter(|list| list.items().any(|pattern| may_skip(pattern.text(), &paths)));
-        let handshake = match ssl.client {
+    Some(Facts {
+        label: format!("route {label}"),
+        hosts,
+        paths,
+        upstream: upstream_of(upstream),
+        rewrites: of_host(upstream).into_iter().collect(),
+        plugins,
+        global: &set.global,
+        metadata: &set.metadata,
+        missing,
+    })
+}
+
+/// The hops of a way: one for each name under which it is reached.
+pub(super) fn hops(facts: &Facts<'_, '_>, ssls: &[Ssl<'_>], settings: &Settings, into: &mut Vec<Hop>) {
+    let mut all = facts.plugins.clone();
+    let global = facts.global.iter().filter(|(name, _)| !facts.plugins.contains_key(*name));
+    all.extend(global.map(|(name, at)| (*name, *at)));
+    let way = plugins::way(&all, facts.metadata);
+    if way.ends {
+        return;
+    }
+    for (hosts, client) in listeners(ssls, &facts.hosts) {
+        let skips = client.and_then(|client| client.get("skip_mtls_uri_regex"));
+        let skips = skips.filter(|list| list.items().any(|pattern| may_skip(pattern.text(), &facts.paths)));
+        let handshake = match client {
             Some(_) if skips.is_some() => Handshake { auth: ClientAuth::Optional, required: false },
             Some(_) => Handshake { auth: ClientAuth::Required, required: true },
             None => Handshake::OFF,
@@ -107,9 +154,9 @@ fn lower(set: &Set<'_>, route: At<'_>, nested: Option<At<'_>>, settings: &Settin
         let arrivals = Client::ALL.map(|client| {
             handshake.arrival(client, |presented| {
                 let mut run = Run::new(presented);
-                plugins::run(&set.global, &mut run);
-                plugins::run(&plugins, &mut run);
-                if missing {
+                plugins::run(facts.global, &mut run);
+                plugins::run(&facts.plugins, &mut run);
+                if facts.missing {
                     run.anything();
                 }
                 if lost.is_none() {
@@ -128,16 +175,16 @@ fn lower(set: &Set<'_>, route: At<'_>, nested: Option<At<'_>>, settings: &Settin
             hosts,
             tls: true,
             auth: handshake.auth,
-            asks_at: ssl.client.map(At::place),
+            asks_at: client.map(At::place),
             in_vain: None,
             inner: false,
         };
         let mut rewrites = way.rewrites.clone();
-        rewrites.extend(of_host(upstream));
+        rewrites.extend(facts.rewrites.iter().cloned());
         let mut logs = way.logs.clone();
         logs.extend(settings.logs.iter().cloned());
-        let route = Route { label: format!("route {label}"), path: path(&paths), when: Vec::new() };
-        into.hops.push(Hop {
+        let route = Route { label: facts.label.clone(), path: path(&facts.paths), when: Vec::new() };
+        into.push(Hop {
             carriers: way.carriers.clone(),
             lost,
             bypass: skips.map(|at| Event::new(at.place(), Cause::NotApplied)),
@@ -147,17 +194,13 @@ fn lower(set: &Set<'_>, route: At<'_>, nested: Option<At<'_>>, settings: &Settin
             cors: way.cors.clone(),
             consulted: way.consulted.clone(),
             consumes_authorization: way.consumes,
-            ..Hop::new(listener, route, upstream_of(upstream), arrivals)
+            ..Hop::new(listener, route, facts.upstream.clone(), arrivals)
         });
     }
 }
 
 /// The names under which a route is reached, with what the certificates for them ask of clients.
-fn listeners<'a>(set: &Set<'a>, hosts: &[String]) -> Vec<(Vec<String>, Ssl<'a>)> {
-    let names = |at: &At<'a>| -> Vec<String> {
-        let all = at.list("snis").chain(at.list("sni"));
-        all.filter_map(At::text).map(str::to_ascii_lowercase).collect()
-    };
+fn listeners<'a>(ssls: &[Ssl<'a>], hosts: &[String]) -> Vec<(Vec<String>, Option<At<'a>>)> {
     let covers = |name: &str, host: &str| {
         name == host
             || name == "*"
@@ -165,22 +208,22 @@ fn listeners<'a>(set: &Set<'a>, hosts: &[String]) -> Vec<(Vec<String>, Ssl<'a>)>
                 .strip_prefix('*')
                 .is_some_and(|tail| host.strip_suffix(tail).is_some_and(|head| !head.is_empty() && !head.contains('.')))
     };
-    let mut all: Vec<(Vec<String>, Ssl<'a>)> = Vec::new();
+    let mut all: Vec<(Vec<String>, Option<At<'a>>)> = Vec::new();
     let mut rest: BTreeSet<String> = BTreeSet::new();
     for host in hosts.iter().take(NAMES) {
-        let found = set.ssls.iter().filter(|at| names(at).iter().any(|name| covers(name, host) || covers(host, name)));
+        let mut found = ssls.iter().filter(|ssl| ssl.names.iter().any(|name| covers(name, host) || covers(host, name)));
         // An exact name counts before a pattern.
-        let best = found.clone().find(|at| names(at).contains(host)).or_else(|| found.clone().next());
+        let best = found.clone().find(|ssl| ssl.names.contains(host)).or_else(|| found.next());
         match best {
-            Some(at) => all.push((vec![host.clone()], Ssl { client: at.get("client") })),
+            Some(ssl) => all.push((vec![host.clone()], ssl.client)),
             None => _ = rest.insert(host.clone()),
         }
     }
     if hosts.is_empty() {
-        all.extend(set.ssls.iter().take(NAMES).map(|at| (names(at), Ssl { client: at.get("client") })));
+        all.extend(ssls.iter().take(NAMES).map(|ssl| (ssl.names.clone(), ssl.client)));
     }
     if all.is_empty() || !rest.is_empty() {
-        all.push((rest.into_iter().collect(), Ssl { client: None }));
+        all.push((rest.into_iter().collect(), None));
     }
     all
 }
