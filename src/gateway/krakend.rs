@@ -214,7 +214,7 @@ impl<'a> Service<'a> {
             place,
         };
         // What is not sent a proof compares none.
-        let rewrites = if proofs.is_empty() { Vec::new() } else { rewrites(endpoint, backend) };
+        let rewrites = if proofs.contains(&Value::Client) { rewrites(endpoint, backend) } else { Vec::new() };
         let cors = Self::extra(self.root, "security/cors")
             .or_else(|| Self::extra(self.root, "github_com/devopsfaith/krakend-cors"));
         Some(Hop {
@@ -412,11 +412,29 @@ fn modify(at: At<'_>, way: &mut Run, depth: usize) {
                     modify(modifier.get("modifier").unwrap_or(modifier), way, depth + 1);
                 }
             }
-            // Under a condition, or something that need not be known: what it touches is not known.
+            // Under a condition: what it touches is not known.
             ("url.Filter" | "header.Filter" | "header.RegexFilter" | "querystring.Filter" | "port.Filter", _) => {
-                way.anything();
+                let mut names = Vec::new();
+                for inner in ["modifier", "else"].iter().filter_map(|key| settings.get(key)) {
+                    touched(inner, DEEP, &mut names);
+                }
+                names.iter().for_each(|name| way.request.set(name, vec![Value::Unknown], None));
             }
             _ => {}
         }
     }
+}
+
+/// The headers that modifiers name, wherever they stand in a tree of them.
+fn touched(at: At<'_>, depth: usize, into: &mut Vec<String>) {
+    if depth == 0 || at.node.text().is_some() {
+        return;
+    }
+    into.extend(["name", "to"].iter().filter_map(|key| at.word(key)).map(str::to_ascii_lowercase));
+    into.extend(at.list("names").filter_map(At::text).map(str::to_ascii_lowercase));
+    let entries: Vec<At<'_>> = at.entries().map(|(_, at)| at).collect();
+    if entries.is_empty() {
+        at.items().for_each(|item| touched(item, depth - 1, into));
+    }
+    entries.into_iter().for_each(|at| touched(at, depth - 1, into));
 }
