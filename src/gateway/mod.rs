@@ -8,6 +8,7 @@ mod cloud;
 mod document;
 mod evidence;
 pub mod hop;
+mod ingress;
 mod matched;
 mod paths;
 mod rule;
@@ -53,6 +54,7 @@ front_ends! {
     gcp::Gcp,
     apache::Apache,
     haproxy::Haproxy,
+    haproxy_ingress::HaproxyIngress,
     ingress_nginx::IngressNginx,
     istio::Istio,
     nginx::Nginx,

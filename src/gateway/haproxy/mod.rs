@@ -318,6 +318,11 @@ fn sets<'a>(files: &Files, documents: &'a [(u32, Document)]) -> Vec<Vec<(u32, &'
     sets
 }
 
+/// The form in which the value of a header carries the certificate, as controllers let their users write it.
+pub(super) fn form(value: &str) -> Option<Form> {
+    run::carries(&sample::format(value))
+}
+
 fn is_base(document: &Document) -> bool {
     document.sections.iter().any(|section| matches!(section.head.word(0), "global" | "defaults"))
 }

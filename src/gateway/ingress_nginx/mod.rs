@@ -15,10 +15,11 @@ use super::hop::{
     Arrival, Cause, Client, ClientAuth, Consulted, Form, Hop, Listener, PathMatch, Protocol, Request, Route, Upstream,
     Value,
 };
+use super::ingress::{self, Ingress};
 use super::rule::Rule;
 use super::{Configuration, Detail, FrontEnd, Hole, nginx, trusted};
 use crate::config::kubernetes::Manifests;
-use objects::{Controller, Ingress};
+use objects::Controller;
 use render::{Rendered, Writer};
 
 /// ingress-nginx.
@@ -54,7 +55,7 @@ impl FrontEnd for IngressNginx {
             // Of several, which one serves an Ingress is not known.
             let controller = seen.next().filter(|_| seen.next().is_none()).copied();
             let writer = Writer { files, objects: &objects, controller };
-            for group in objects::groups(files, here) {
+            for group in ingress::groups(files, here) {
                 let rendered = writer.write(&group);
                 let mut numbers: BTreeSet<u32> = group.iter().map(|ingress| ingress.object.at.file).collect();
                 numbers.extend(controller.map(|controller| controller.file()));

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::objects::{Controller, Ingress, Path, Setting, is_true};
+use super::objects::Controller;
 use crate::config::kubernetes::{self, Objects};
 use crate::config::written::Written;
 use crate::gateway::Hole;
 use crate::gateway::files::Files;
 use crate::gateway::hop::{Cause, Place};
+use crate::gateway::ingress::{Ingress, Path, Setting, is_true};
 use crate::gateway::tree::At;
 use crate::syntax::directives;
 
