@@ -54,10 +54,14 @@ const API_KEYS: &[&str] = &["rest_api_id", "api_id"];
 pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
     let mut into = Configuration { complete: true, ..Configuration::default() };
     let domains = estate.resources(DOMAINS);
+    let mappings = estate.resources(MAPPINGS);
+    let apis = estate.resources(REST).len() + estate.resources(HTTP).len();
+    let sole = domains.first().copied().filter(|_| mappings.is_empty() && domains.len() == 1 && apis == 1);
     let company = Company {
+        sole,
         integrations: Referring::new(estate.resources(INTEGRATIONS), API_KEYS),
         routes: Referring::new(estate.resources(ROUTES), &["target"]),
-        mappings: Referring::new(estate.resources(MAPPINGS), API_KEYS),
+        mappings: Referring::new(mappings, API_KEYS),
         named: domains.iter().filter_map(|domain| Some((domain.body.text("domain_name")?, *domain))).collect(),
         domains: domains.iter().map(Resource::identity).collect(),
         stages: Referring::new(estate.resources(STAGES), API_KEYS),
@@ -82,6 +86,8 @@ struct Company<'e> {
     /// Custom domain names, by their names.
     named: BTreeMap<String, Resource<'e>>,
     domains: BTreeSet<Identity>,
+    /// The one domain name beside the one API, where nothing says what it is for.
+    sole: Option<Resource<'e>>,
     /// Proofs are spoken of.
     dpop: bool,
 }
@@ -144,6 +150,7 @@ impl<'e> Api<'e> {
                 None => into.complete = false,
             }
         }
+        domains.extend(company.sole.map(|domain| Domain::read(domain.body, domain.place, &mut into.holes)));
         let own = [Some(body), globals].into_iter().flatten().find_map(|field| field.block("domain"));
         domains.extend(own.map(|domain| Domain::read(domain, domain.place(), &mut into.holes)));
         into.complete &= !domains.is_empty();

@@ -107,6 +107,9 @@ fn distribution(resource: Resource<'_>, body: Field<'_>, dpop: bool, into: &mut 
             };
             let mut upstream = cloud::upstream(address, "origin", &["name", "domain_name"]);
             upstream.place = behaviour.place_of("target_origin_id");
+            if let Value::Text(host) = address.value() {
+                upstream.names = vec![format!("{}:{}", host.to_ascii_lowercase(), origin_port(*origin))];
+            }
             let forwarding = Forwarding::read(behaviour, dpop);
             let arrivals = cloud::arrivals(handshake, |_, run| forwarding.apply(run));
             let mut hop = cloud::hop(&listener, route, upstream, arrivals);
@@ -118,6 +121,15 @@ fn distribution(resource: Resource<'_>, body: Field<'_>, dpop: bool, into: &mut 
             }
         }
     }
+}
+
+/// The port of a custom origin.
+fn origin_port(origin: Field<'_>) -> u16 {
+    let config = origin.block("custom_origin_config");
+    let plain =
+        config.and_then(|config| config.text("origin_protocol_policy")).is_some_and(|policy| policy == "http-only");
+    let (key, usual) = if plain { ("http_port", 80) } else { ("https_port", 443) };
+    config.and_then(|config| cloud::port(config, key)).unwrap_or(usual)
 }
 
 /// Whether viewers are asked for a certificate ("Viewer mTLS").
@@ -146,6 +158,8 @@ struct Forwarding {
     place: Place,
     /// Functions may change anything.
     functions: bool,
+    /// Where `Authorization` is left out though all else is forwarded.
+    unauthorized: Option<Place>,
     /// Whether what is not forwarded is worth a word: proofs are spoken of, and more than reading is allowed.
     tells: bool,
 }
@@ -162,7 +176,7 @@ impl Forwarding {
         .any(|key| behaviour.at(key).is_some() || behaviour.blocks(key).unsure);
         let writes = behaviour.texts("allowed_methods").is_some_and(|all| all.iter().any(|method| method == "POST"));
         let (forwarded, place) = match (behaviour.at("origin_request_policy_id"), behaviour.at("cache_policy_id")) {
-            (None, None) => (Forwarded::Unknown, behaviour.place()),
+            (None, None) => return Self::legacy(behaviour, functions, dpop && writes),
             (request, cache) => {
                 let cached = cache.map_or(Forwarded::These(Vec::new()), |field| {
                     policy(field, "parameters_in_cache_key_and_forwarded_to_origin")
@@ -171,7 +185,20 @@ impl Forwarding {
                 (joined(cached, asked), request.or(cache).map_or(behaviour.place(), Field::place))
             }
         };
-        Self { forwarded, place, functions, tells: dpop && writes }
+        Self { forwarded, place, functions, tells: dpop && writes, unauthorized: None }
+    }
+
+    /// Without policies all headers are forwarded but `Authorization`, which GET and HEAD requests lose unless it is listed
+    /// ("Request and response behavior for custom origins").
+    fn legacy(behaviour: Field<'_>, functions: bool, tells: bool) -> Self {
+        let values = behaviour.block("forwarded_values");
+        let place = values.map_or(behaviour.place(), |values| values.place_of("headers"));
+        let listed = values.and_then(|values| values.texts("headers"));
+        let lost = listed
+            .as_ref()
+            .is_some_and(|names| !names.iter().any(|name| name == "*" || name.eq_ignore_ascii_case("authorization")));
+        let forwarded = if listed.is_some() { Forwarded::All(Vec::new()) } else { Forwarded::Unknown };
+        Self { forwarded, place, functions, tells, unauthorized: Some(place).filter(|_| lost && tells) }
     }
 
     fn apply(&self, run: &mut Run) {
@@ -198,6 +225,9 @@ impl Forwarding {
             for name in listed {
                 run.request.set(name, vec![Held::Client], None);
             }
+        }
+        if let Some(place) = self.unauthorized {
+            run.set("authorization", Vec::new(), place, Cause::NotListed);
         }
         for (name, value) in CERTIFICATE {
             // CloudFront makes these itself.
