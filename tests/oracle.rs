@@ -20,6 +20,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use keybound::gateway::FRONT_ENDS;
 use plan::{Observations, Run};
 use products::{PRODUCTS, Product};
 
@@ -33,7 +34,11 @@ fn cases(product: &Product) -> Vec<PathBuf> {
     for rule in fs::read_dir(root().join("testdata")).expect("testdata").flatten() {
         for kind in ["fires", "silent"] {
             let Ok(entries) = fs::read_dir(rule.path().join(kind)) else { continue };
-            let named = |name: &str| name.starts_with(&format!("{}-", product.name));
+            let of = |product: &str, name: &str| name.starts_with(&format!("{product}-"));
+            // Of `envoy` and `envoy-gateway` the longer name counts.
+            let longer = FRONT_ENDS.iter().map(|front_end| front_end.product()).filter(|other| of(product.name, other));
+            let longer: Vec<&str> = longer.collect();
+            let named = |name: &str| of(product.name, name) && !longer.iter().any(|other| of(other, name));
             cases.extend(
                 entries
                     .flatten()

@@ -57,7 +57,7 @@ impl<'a> Settings<'a> {
         let lowered = loose.filter_map(|one| {
             let logs = one.logs(graft);
             let from = logs.first().map(|_| one.at)?;
-            let host = made::everything(graft, from, "services");
+            let host = made::everything(graft, from, "any service");
             let settings = vec![("access_log", graft.list(from, logs))];
             let manager = made::manager(graft, from, settings, Vec::new(), Vec::new(), vec![host]);
             let edge = Edge::somewhere(from, "all proxies");

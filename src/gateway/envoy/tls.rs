@@ -45,7 +45,16 @@ pub(super) fn transport<'a>(chain: At<'a>, set: &Set<'a>) -> Transport {
     let authority = has("trusted_ca") || has("ca_certificate_provider_instance") || has("custom_validator_config");
     let pinned = has("verify_certificate_hash") || has("verify_certificate_spki");
     let elsewhere = named && !authority && !pinned && validation.iter().all(|at| at.get("trusted_ca").is_none());
+    let untrusted = validation
+        .iter()
+        .find_map(|at| at.get("trust_chain_verification"))
+        .filter(|at| matches!(at.text(), Some("ACCEPT_UNTRUSTED" | "1")));
     if !authority && !pinned && !elsewhere {
+        // It is asked for even where there is nothing to verify it against, and nobody insists.
+        if let Some(at) = untrusted {
+            let handshake = Handshake { auth: ClientAuth::Unverified, required: false };
+            return Transport { handshake, asks_at: Some(at.place()), ..off };
+        }
         return match (required, require_at) {
             (Switch::On, Some(at)) => Transport { asks_at: Some(at), in_vain: Some(Cause::NoAuthority), ..off },
             _ => off,
@@ -54,13 +63,9 @@ pub(super) fn transport<'a>(chain: At<'a>, set: &Set<'a>) -> Transport {
     let asks_at = require_at
         .or_else(|| validation.first().map(|at| at.place()))
         .or_else(|| common.and_then(|at| at.get("validation_context_sds_secret_config")).map(At::place));
-    let untrusted = validation
-        .iter()
-        .find_map(|at| at.word("trust_chain_verification"))
-        .is_some_and(|word| word == "ACCEPT_UNTRUSTED" || word == "1");
     let auth = match required {
         Switch::Unknown => ClientAuth::Unknown,
-        _ if untrusted && !pinned => ClientAuth::Unverified,
+        _ if untrusted.is_some() && !pinned => ClientAuth::Unverified,
         Switch::On => ClientAuth::Required,
         Switch::Off => ClientAuth::Optional,
     };

@@ -257,7 +257,7 @@ impl<'a> Api<'a> {
 
     /// What a listener makes of requests whose routes are not here.
     pub(super) fn unrouted(&self, from: At<'a>, name: &str, manner: Manner<'a>) -> Piece {
-        let host = made::everything(&self.graft, from, "routes that are not here");
+        let host = made::everything(&self.graft, from, "an upstream that is not here");
         let manager = made::manager(&self.graft, from, manner.settings, manner.filters, Vec::new(), vec![host]);
         let edge = Edge { transport: manner.transport, ..Edge::somewhere(from, name) };
         edge.listener(&self.graft, vec![manager])

@@ -80,7 +80,7 @@ impl<'a> Server<'a> {
             let mut hosts = routes::hosts(world, self, bound);
             if bound.is_empty() && around.says_details() {
                 // Its routes stand elsewhere: what the mesh says holds for all of them.
-                hosts.push(made::everything(graft, self.at, "routes that are not here"));
+                hosts.push(made::everything(graft, self.at, "an upstream that is not here"));
             }
             if hosts.is_empty() {
                 return None;

@@ -175,7 +175,7 @@ impl<'a> Mesh<'a> {
         let from = self.at;
         let mut settings = vec![("access_log", graft.list(from, logs))];
         settings.extend(always.map(|at| ("forward_client_cert_details", graft.text(at, "ALWAYS_FORWARD_ONLY"))));
-        let host = made::everything(graft, always.unwrap_or(from), "workloads of the mesh");
+        let host = made::everything(graft, always.unwrap_or(from), "any workload of the mesh");
         let manager = made::manager(graft, from, settings, Vec::new(), Vec::new(), vec![host]);
         Some(Edge::somewhere(from, "gateways of the mesh").listener(graft, vec![manager]))
     }

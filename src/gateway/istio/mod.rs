@@ -101,7 +101,7 @@ impl FrontEnd for Istio {
                 "Give the server protocol HTTPS and an http route, or mode PASSTHROUGH with a tls route.".to_owned()
             }
             (Rule::Stripped, _) | (Rule::Spoofable, Cause::Mode | Cause::TrustsAll) => {
-                "Leave forwardClientCertDetails out of gatewayTopology, or write SANITIZE_SET.".to_owned()
+                "Leave forwardClientCertDetails out of gatewayTopology and of patches, or write SANITIZE_SET.".to_owned()
             }
             (Rule::Spoofable, Cause::NotApplied) => {
                 "Write `mtls: { mode: STRICT }`, and let an AuthorizationPolicy admit the gateway alone.".to_owned()

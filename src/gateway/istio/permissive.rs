@@ -73,6 +73,6 @@ fn way(hop: &Hop, filled: &BTreeSet<&str>, mode: Place) -> Hop {
         in_vain: None,
         inner: true,
     };
-    let route = Route { label: "past the gateway".to_owned(), path: PathMatch::Any, when: Vec::new() };
+    let route = Route { label: "a way past the gateway".to_owned(), path: PathMatch::Any, when: Vec::new() };
     Hop::new(listener, route, hop.upstream.clone(), Client::ALL.map(|_| Arrival::Reaches(request.clone())))
 }

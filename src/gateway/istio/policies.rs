@@ -327,9 +327,9 @@ fn workload<'a>(
     let wanted = selector.map(|at| at.get("matchLabels").unwrap_or(at));
     let label = wanted.and_then(|at| at.entries().find_map(|(key, value)| Some(format!("{key}={}", value.text()?))));
     let label = match (label, policy.namespace) {
-        (Some(label), _) => format!("workloads {label}"),
-        (None, Some(namespace)) => format!("workloads of namespace {namespace}"),
-        (None, None) => "workloads".to_owned(),
+        (Some(label), _) => format!("workload {label}"),
+        (None, Some(namespace)) => format!("any workload of namespace {namespace}"),
+        (None, None) => "any workload".to_owned(),
     };
     let host = made::everything(graft, policy.at, &label);
     let manager = made::manager(graft, policy.at, settings, filters, table, vec![host]);
