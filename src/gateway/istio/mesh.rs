@@ -74,11 +74,14 @@ impl<'a> Meshes<'a> {
         }
         for file in own {
             let text = &files.get(*file).text;
-            if memchr::memmem::find(text.as_bytes(), b"meshConfig").is_none() || kubernetes::may_hold_objects(text) {
+            if memchr::memmem::find(text.as_bytes(), b"meshConfig").is_none() {
                 continue;
             }
             for root in yaml::parse_broken(&blank::templates(text)).documents {
                 let at = At::root(*file, &root);
+                if at.get("kind").is_some() && at.get("apiVersion").is_some() {
+                    continue; // an object, which was looked at above
+                }
                 let charts = at.entries().filter_map(|(_, at)| at.node.get("meshConfig"));
                 let found: Vec<Node> = at.node.get("meshConfig").into_iter().chain(charts).cloned().collect();
                 all.texts.extend(found.into_iter().map(|node| (*file, node)));
