@@ -50,8 +50,7 @@ impl FrontEnd for HaproxyIngress {
             names.any(|(name, _)| name.starts_with(PREFIXES[0]))
                 || Ingress::class(object).is_some_and(|class| class.contains("haproxy"))
         };
-        let all = objects.of_kind(&ingress::GROUPS, "Ingress").filter(is_own);
-        let ingresses: Vec<Ingress<'_>> = all.filter_map(|object| Ingress::read(files, object, PREFIXES)).collect();
+        let ingresses = ingress::all(files, &objects, PREFIXES, is_own);
         let mut configurations = Vec::new();
         for environment in objects.environments() {
             let globals = globals(&objects, &environment);

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Files;
 use super::tree::At;
-use crate::config::kubernetes::{self, Object};
+use crate::config::kubernetes::{self, Object, Objects};
 
 /// The groups that Ingresses have been in.
-pub(super) const GROUPS: [&str; 2] = ["networking.k8s.io", "extensions"];
+const GROUPS: [&str; 2] = ["networking.k8s.io", "extensions"];
 /// Where more files of one folder than these lead to one service, they are examples and no deployment.
 const MOST_FILES: usize = 4;
 
@@ -51,9 +51,32 @@ pub(super) struct Path<'a> {
     pub(super) port: Option<&'a str>,
 }
 
+/// The Ingresses among the objects that `own` says are a controller's. Where an object of the same name has annotations and
+/// no rules, it is a patch, of Kustomize as a rule, which may add any to the Ingress that it means.
+pub(super) fn all<'a>(
+    files: &Files,
+    objects: &Objects<'a>,
+    prefixes: &'static [&'static str],
+    own: impl Fn(&Object<'a>) -> bool,
+) -> Vec<Ingress<'a>> {
+    let of_kind = || objects.of_kind(&GROUPS, "Ingress");
+    let is_patch = |object: &Object<'a>| {
+        let rules =
+            object.spec().is_some_and(|spec| spec.get("rules").is_some() || spec.get("defaultBackend").is_some());
+        !rules && object.annotations().next().is_some()
+    };
+    let patched: BTreeSet<&str> = of_kind().filter(is_patch).filter_map(|object| object.name).collect();
+    let mut ingresses: Vec<Ingress<'a>> =
+        of_kind().filter(own).filter_map(|object| Ingress::read(files, object, prefixes)).collect();
+    for ingress in &mut ingresses {
+        ingress.open |= ingress.object.name.is_some_and(|name| patched.contains(name));
+    }
+    ingresses
+}
+
 impl<'a> Ingress<'a> {
     /// Reads an Ingress; `prefixes` are what the annotations of its controller begin with.
-    pub(super) fn read(files: &Files, object: Object<'a>, prefixes: &'static [&'static str]) -> Option<Self> {
+    fn read(files: &Files, object: Object<'a>, prefixes: &'static [&'static str]) -> Option<Self> {
         let spec = object.spec()?;
         let mut rules: Vec<Rule<'a>> = spec.list("rules").map(Rule::read).collect();
         if let Some(at) = spec.get("defaultBackend").or_else(|| spec.get("backend")) {

@@ -104,6 +104,5 @@ pub(super) fn ingresses<'a>(files: &Files, objects: &Objects<'a>) -> Vec<Ingress
         let has = |prefix: &str| object.annotations().any(|(name, _)| name.starts_with(prefix));
         !has("nginx.org/") && (has(PREFIXES[0]) || Ingress::class(object).is_some_and(|class| class.contains("nginx")))
     };
-    let all = objects.of_kind(&ingress::GROUPS, "Ingress").filter(own);
-    all.filter_map(|object| Ingress::read(files, object, PREFIXES)).collect()
+    ingress::all(files, objects, PREFIXES, own)
 }
