@@ -232,7 +232,7 @@ fn glob(pattern: &str) -> Option<GlobMatcher> {
 }
 
 /// The folder of a path, with `/` at its end; nothing for a bare name.
-fn folder(path: &str) -> &str {
+pub fn folder(path: &str) -> &str {
     path.rfind('/').map_or("", |at| &path[..=at])
 }
 

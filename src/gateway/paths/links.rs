@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::super::files::Files;
+use super::super::files::{Files, folder};
 use super::super::hop::{Hop, Part, PathMatch};
 use super::super::{Configuration, FrontEnd};
 use crate::config::compose::{self, Mounted};
@@ -20,7 +20,15 @@ pub(super) struct Links<'a> {
     doors: HashMap<u16, BTreeMap<usize, Vec<usize>>>,
     /// Services of Compose files that mount a configuration: their names, and whether they publish a port.
     services: HashMap<usize, Vec<Mounted>>,
+    /// Configurations by port and folder, and by port and any folder around them.
+    here: HashMap<(u16, &'a str), Vec<usize>>,
+    below: HashMap<(u16, &'a str), Vec<usize>>,
+    /// Configurations by port and what others may call them, lower case.
+    called: HashMap<(u16, String), Vec<usize>>,
 }
+
+/// So many configurations are looked at of those that one name may mean.
+const NAMESAKES: usize = 64;
 
 impl<'a> Links<'a> {
     pub(super) fn new(files: &'a Files, lowered: &'a [(&'static dyn FrontEnd, Configuration)]) -> Self {
@@ -32,11 +40,41 @@ impl<'a> Links<'a> {
                 }
             }
         }
-        let mut links = Self { files, lowered, doors, services: HashMap::new() };
+        let (here, below, called) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut links = Self { files, lowered, doors, services: HashMap::new(), here, below, called };
         if lowered.len() > 1 {
             links.mount();
+            links.index();
         }
         links
+    }
+
+    /// Puts down by which folders and names each configuration is found.
+    fn index(&mut self) {
+        let doors: BTreeSet<(u16, usize)> =
+            self.doors.iter().flat_map(|(port, doors)| doors.keys().map(|number| (*port, *number))).collect();
+        for (port, number) in doors {
+            if let Some(root) = self.root(number) {
+                self.here.entry((port, folder(root))).or_default().push(number);
+                for around in around(folder(root)) {
+                    self.below.entry((port, around)).or_default().push(number);
+                }
+            }
+            for name in self.names(number, port) {
+                self.called.entry((port, name)).or_default().push(number);
+            }
+        }
+    }
+
+    /// What others may call a configuration.
+    fn names(&self, number: usize, port: u16) -> BTreeSet<String> {
+        if let Some(services) = self.services.get(&number) {
+            return services.iter().flat_map(|service| service.names.iter().cloned()).collect();
+        }
+        let hops = self.doors.get(&port).and_then(|doors| doors.get(&number));
+        let hosts = hops.into_iter().flatten().flat_map(|hop| &self.hop((number, *hop)).listener.hosts);
+        let near = self.root(number).into_iter().flat_map(near_names).map(str::to_ascii_lowercase);
+        hosts.cloned().chain(near).chain([self.lowered[number].0.product().to_owned()]).collect()
     }
 
     /// Reads the Compose files beside the configurations.
@@ -50,13 +88,14 @@ impl<'a> Links<'a> {
         for (_, text) in self.files.iter().filter(|(_, text)| compose::mounts_files(text.path(), &text.text)) {
             let stream = yaml::parse_broken(&blank::templates(&text.text));
             for service in stream.documents.iter().flat_map(|document| compose::mounted(text.path(), document)) {
-                let below = |path: &str| {
-                    service.paths.iter().any(|mount| {
-                        path.strip_prefix(mount.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                    })
-                };
-                let numbers: BTreeSet<usize> =
-                    roots.iter().filter(|(path, _)| below(path)).flat_map(|(_, numbers)| numbers).copied().collect();
+                let mut numbers = BTreeSet::new();
+                for mount in &service.paths {
+                    let below = roots
+                        .range(mount.as_str()..)
+                        .map_while(|(path, numbers)| path.strip_prefix(mount.as_str()).map(|rest| (rest, numbers)));
+                    let inside = below.filter(|(rest, _)| rest.is_empty() || rest.starts_with('/'));
+                    numbers.extend(inside.flat_map(|(_, numbers)| numbers).copied());
+                }
                 for number in numbers {
                     self.services.entry(number).or_default().push(service.clone());
                 }
@@ -106,16 +145,30 @@ impl<'a> Links<'a> {
         if loopback && doors.contains_key(&from) {
             return Some(from);
         }
-        let meant = |number: &usize| {
-            if loopback {
-                self.on_one_machine(*number, from)
-            } else {
-                self.is_called(*number, &doors[number], host, from)
-            }
-        };
-        let mut all = doors.keys().copied().filter(meant);
-        let one = all.next()?;
-        all.next().is_none().then_some(one)
+        let found = if loopback { self.on_machine(port, from) } else { self.called(host, port, from) };
+        (found.len() == 1).then(|| found.first().copied()).flatten()
+    }
+
+    /// The configurations on the machine of another that listen on a port: those in its folder, around it and below it, and
+    /// those below one `etc`.
+    fn on_machine(&self, port: u16, from: usize) -> BTreeSet<usize> {
+        let Some(root) = self.root(from) else { return BTreeSet::new() };
+        let own = folder(root);
+        let etc = root.rfind("etc/").map(|at| &root[..at + 4]);
+        let exact = std::iter::once(own).chain(around(own)).filter_map(|folder| self.here.get(&(port, folder)));
+        let inside = [Some(own), etc].into_iter().flatten().filter(|folder| !folder.is_empty());
+        let inside = inside.filter_map(|folder| self.below.get(&(port, folder)));
+        // Two are as good as many.
+        exact.chain(inside).flat_map(|all| all.iter().take(2)).copied().collect()
+    }
+
+    /// The configurations that another calls `host`.
+    fn called(&self, host: &str, port: u16, from: usize) -> BTreeSet<usize> {
+        let Some(all) = self.called.get(&(port, host.to_owned())) else { return BTreeSet::new() };
+        if all.len() > NAMESAKES {
+            return BTreeSet::new();
+        }
+        all.iter().copied().filter(|number| self.is_called(*number, port, host, from)).collect()
     }
 
     /// The file that a configuration begins with.
@@ -126,32 +179,31 @@ impl<'a> Links<'a> {
         text.origin.member.is_none().then(|| text.path())
     }
 
-    /// Whether two configurations lie as those of one machine do: in one folder, below each other, or below one `etc`.
-    fn on_one_machine(&self, one: usize, other: usize) -> bool {
-        let (Some(one), Some(other)) = (self.root(one), self.root(other)) else { return false };
-        let (one, other) = (folder(one), folder(other));
-        let below = |inner: &str, outer: &str| inner.starts_with(outer) && !outer.is_empty();
-        let etc = |path: &'a str| path.rfind("etc/").map(|at| &path[..at + 4]);
-        one == other || below(one, other) || below(other, one) || (etc(one).is_some() && etc(one) == etc(other))
-    }
-
-    /// Whether a configuration is the one that another calls `host`.
-    fn is_called(&self, number: usize, hops: &[usize], host: &str, from: usize) -> bool {
-        if let Some(services) = self.services.get(&number) {
-            return services.iter().any(|service| service.names.iter().any(|name| name == host));
-        }
-        let (front_end, configuration) = &self.lowered[number];
-        if hops.iter().any(|hop| configuration.hops[*hop].listener.hosts.iter().any(|name| name == host)) {
+    /// Whether a configuration that has the name is the one that another means by it.
+    fn is_called(&self, number: usize, port: u16, host: &str, from: usize) -> bool {
+        let hops = self.doors.get(&port).and_then(|doors| doors.get(&number));
+        let answers = |hop: &usize| self.hop((number, *hop)).listener.hosts.iter().any(|name| name == host);
+        if self.services.contains_key(&number) || hops.into_iter().flatten().any(answers) {
             return true;
         }
+        // By the name of its folder, its file or its product: nearby.
         let (Some(root), Some(other)) = (self.root(number), self.root(from)) else { return false };
-        let tree = parent(folder(other));
-        let near = root.strip_prefix(tree).is_some_and(|rest| rest.matches('/').count() <= 2);
-        let file = root.rsplit('/').next().unwrap_or(root);
-        let stem = file.split('.').next().unwrap_or(file);
-        let own = folder(root).trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        near && number != from && [stem, own, front_end.product()].iter().any(|name| name.eq_ignore_ascii_case(host))
+        let near = root.strip_prefix(parent(folder(other))).is_some_and(|rest| rest.matches('/').count() <= 2);
+        near && number != from
     }
+}
+
+/// The names that a file goes by: its own and that of its folder.
+fn near_names(root: &str) -> [&str; 2] {
+    let file = root.rsplit('/').next().unwrap_or(root);
+    let stem = file.split('.').next().unwrap_or(file);
+    let own = folder(root).trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    [stem, own]
+}
+
+/// The folders around a folder, and itself, each with `/` at its end; the top is left out.
+fn around(folder: &str) -> impl Iterator<Item = &str> {
+    folder.match_indices('/').map(|(at, _)| &folder[..=at])
 }
 
 /// Whether requests of one way can take the other.
@@ -173,11 +225,6 @@ fn fits(way: &Hop, next: &Hop) -> bool {
             _ => true,
         };
     hosts && paths
-}
-
-/// The folder of a path, with `/` at its end; nothing for a bare name.
-fn folder(path: &str) -> &str {
-    path.rfind('/').map_or("", |at| &path[..=at])
 }
 
 /// The folder around a folder.
