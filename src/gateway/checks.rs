@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::abroad::leads_abroad;
 use super::evidence::Evidence;
 use super::hop::{
     Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, Place, Protocol, Slot, Value,
@@ -395,6 +396,16 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     }
     let request = [Client::Verified, Client::Anonymous].into_iter().find_map(|client| hop.arrival(client).request());
     let Some(request) = request else { return };
+    // What the gateway puts in its place is not the client's, whatever it is.
+    let arrives = |name: &str| {
+        let slot = request.slot(name);
+        let set = slot.event.as_ref().is_some_and(|event| event.cause == Cause::Set);
+        slot.values.iter().any(|value| *value == Value::Client || (*value == Value::Unknown && !set))
+    };
+    // Neither is for others to see.
+    if !arrives("dpop") && !arrives("authorization") && leads_abroad(hop) {
+        return;
+    }
     for name in ["dpop", "authorization"] {
         if name == "authorization" && hop.consumes_authorization {
             continue;
@@ -424,7 +435,8 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     if !evidence.dpop {
         return;
     }
-    for rewrite in hop.rewrites.iter().filter(|rewrite| !rewrite.told) {
+    // Where no proof arrives, nothing is compared with its target.
+    for rewrite in hop.rewrites.iter().filter(|rewrite| !rewrite.told && arrives("dpop")) {
         faults.push(Fault {
             rule: Rule::DpopBroken,
             severity: Severity::Medium,

@@ -3,6 +3,7 @@
 //! Every product is a front end that lowers its configuration to hops (`hop`); the checks (`checks`) read hops and know
 //! no product. A product's own names for what went wrong, and how to mend it, come from its front end.
 
+mod abroad;
 mod checks;
 mod cloud;
 mod document;
