@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::mint::Jwt;
+use common::mint::{self, Jwt};
 use common::{NOW, Record, Run, copy_joined, finish, keybound, put};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -370,7 +370,7 @@ fn what_git_says_first_does_not_matter() {
     let repository = Repository::new();
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     copy_joined(&samples, &repository.path().join("cases"));
-    repository.put("cases/.npmrc", "//registry.example.com/:_authToken=Zk3vWq8Tn1Ls5Rd7Yx0c\n");
+    repository.put("cases/.npmrc", format!("//registry.example.com/:_authToken={}\n", mint::opaque(3, 36)));
     repository.put("app.log", format!("GET /?access_token={}\n", token("logged")));
     repository.put("none.txt", "nothing in it\n");
     repository.put(".keyboundignore", "# other people's\ncases/jwt-exp-far/\n");

@@ -435,8 +435,7 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     if !evidence.dpop {
         return;
     }
-    // Where no proof arrives, nothing is compared with its target.
-    for rewrite in hop.rewrites.iter().filter(|rewrite| !rewrite.told && arrives("dpop")) {
+    for rewrite in hop.rewrites.iter().filter(|rewrite| !rewrite.told) {
         faults.push(Fault {
             rule: Rule::DpopBroken,
             severity: Severity::Medium,
