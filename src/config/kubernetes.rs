@@ -54,6 +54,8 @@ impl Manifests {
             for (start, stream) in yaml::parse_apart(&blank) {
                 match stream.error {
                     None => read.documents.extend(stream.documents.into_iter().map(|node| (file, node))),
+                    // Definitions of kinds are no objects of those kinds.
+                    Some(_) if text[start..].lines().take(40).any(|line| line == "kind: CustomResourceDefinition") => {}
                     Some(_) if template => {
                         let reason = "a template that can't be read as it stands; audit the output of `helm template`";
                         read.holes.push((place(start), reason.to_owned()));
@@ -336,20 +338,28 @@ impl<'a> Objects<'a> {
     }
 
     /// The texts of one environment: those that are seen from each of the files that only this one has. An environment is
-    /// a set of numbers; texts that no environment claims belong to all of them.
+    /// a sorted list of numbers; texts that no environment claims belong to all of them.
     pub fn environments(&self) -> Vec<Vec<u32>> {
         let numbers: BTreeSet<u32> = self.all.iter().map(|object| object.at.file).collect();
-        let mut by_scope: BTreeMap<String, u32> = BTreeMap::new();
-        for file in &numbers {
-            by_scope.entry(self.scope(*file)).or_insert(*file);
+        // What lies in one scope sees the same: scopes are compared, not files.
+        let mut by_scope: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for file in numbers {
+            by_scope.entry(self.scope(file)).or_default().push(file);
         }
-        // What all share is no environment where there are some.
-        let own = |scope: &str| !by_scope.keys().any(|other| other.len() > scope.len() && other.starts_with(scope));
-        by_scope
-            .iter()
-            .filter(|(scope, _)| own(scope))
-            .map(|(_, first)| numbers.iter().copied().filter(|file| self.sees(*first, *file)).collect())
-            .collect()
+        let scopes: Vec<(&String, &Vec<u32>)> = by_scope.iter().collect();
+        let mut environments = Vec::new();
+        for (number, (scope, own)) in scopes.iter().enumerate() {
+            // What all share is no environment where there are some. Those within a scope come next.
+            if scopes.get(number + 1).is_some_and(|(next, _)| next.starts_with(scope.as_str())) {
+                continue;
+            }
+            let seen = |other: &Vec<u32>| own.first().zip(other.first()).is_some_and(|(a, b)| self.sees(*a, *b));
+            let others = scopes.iter().filter(|(other, files)| other == scope || seen(files));
+            let mut files: Vec<u32> = others.flat_map(|(_, files)| files.iter().copied()).collect();
+            files.sort_unstable();
+            environments.push(files);
+        }
+        environments
     }
 
     /// The innermost branch around a file that has a rival.

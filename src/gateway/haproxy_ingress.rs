@@ -55,7 +55,8 @@ impl FrontEnd for HaproxyIngress {
         for environment in objects.environments() {
             let globals = globals(&objects, &environment);
             let cluster = Cluster { files, objects: &objects, globals };
-            let here = ingresses.iter().filter(|ingress| environment.contains(&ingress.object.at.file)).collect();
+            let here =
+                ingresses.iter().filter(|ingress| environment.binary_search(&ingress.object.at.file).is_ok()).collect();
             for group in ingress::groups(files, here) {
                 let mut into = Configuration::default();
                 cluster.lower(&group, &mut into);
@@ -142,7 +143,7 @@ struct Cluster<'c, 'a> {
 fn globals<'a>(objects: &Objects<'a>, environment: &[u32]) -> BTreeMap<&'a str, At<'a>> {
     const KEYS: [&str; 3] = ["auth-tls-cert-header", "ssl-fingerprint-sha2-bits", "ssl-headers-prefix"];
     let mut found: BTreeMap<&'a str, Vec<At<'a>>> = BTreeMap::new();
-    let maps = objects.of_kind(&[""], "ConfigMap").filter(|map| environment.contains(&map.at.file));
+    let maps = objects.of_kind(&[""], "ConfigMap").filter(|map| environment.binary_search(&map.at.file).is_ok());
     for (key, at) in maps.filter_map(|map| map.at.get("data")).flat_map(At::entries) {
         if KEYS.contains(&key) {
             found.entry(key).or_default().push(at);

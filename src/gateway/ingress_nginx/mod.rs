@@ -48,7 +48,7 @@ impl FrontEnd for IngressNginx {
         let mut used: BTreeSet<u32> = BTreeSet::new();
         for environment in objects.environments() {
             let here: Vec<&Ingress<'_>> =
-                ingresses.iter().filter(|ingress| environment.contains(&ingress.object.at.file)).collect();
+                ingresses.iter().filter(|ingress| environment.binary_search(&ingress.object.at.file).is_ok()).collect();
             let seen =
                 |controller: &&Controller<'_>| environment.iter().all(|file| objects.sees(*file, controller.file()));
             let mut seen = controllers.iter().filter(seen);

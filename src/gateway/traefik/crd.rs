@@ -56,7 +56,9 @@ pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
     for environment in objects.environments() {
         let routers: Vec<Object<'_>> = objects
             .iter()
-            .filter(|object| environment.contains(&object.at.file) && (is_route(object) || is_ingress(object)))
+            .filter(|object| {
+                environment.binary_search(&object.at.file).is_ok() && (is_route(object) || is_ingress(object))
+            })
             .collect();
         let mut by_folder: BTreeMap<&str, BTreeMap<u32, Vec<Object<'_>>>> = BTreeMap::new();
         for router in &routers {
