@@ -2,9 +2,9 @@
 
 use super::hop::Hop;
 
-/// Endings of names that only resolve within a network.
+/// Endings of names that only resolve within a network; `int` belongs to organisations of states, and is used like one.
 const PRIVATE: &[&str] =
-    &["local", "internal", "lan", "svc", "home", "corp", "intranet", "private", "localdomain", "arpa"];
+    &["local", "internal", "int", "lan", "svc", "home", "corp", "intranet", "private", "localdomain", "arpa"];
 /// Second labels that belong to a country's ending: `co.uk`.
 const SECOND: &[&str] = &["co", "com", "net", "org", "gov", "ac", "edu"];
 

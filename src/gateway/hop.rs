@@ -83,6 +83,16 @@ pub enum Value {
     Unknown,
 }
 
+impl Value {
+    /// What a text holds of which parts are put in from the gateway's own settings: of a token's scheme is known that the
+    /// token is not the client's, of anything else nothing.
+    pub fn of_settings(text: &str) -> Self {
+        let scheme = text.split(' ').next().unwrap_or_default();
+        let token = ["bearer", "dpop"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        if token && scheme.len() < text.trim_end().len() { Self::Other } else { Self::Unknown }
+    }
+}
+
 /// Why a header is as it is. Front ends have a name of their own for each, see
 /// [`FrontEnd::reason`](super::FrontEnd::reason).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -76,6 +76,11 @@ pub trait FrontEnd: Sync {
     /// alone is no proof, and any folder will do.
     fn recognises(&self, name: &str, text: &str) -> bool;
 
+    /// Whether it reads code rather than configuration alone.
+    fn reads_code(&self) -> bool {
+        false
+    }
+
     /// Reads the texts that were recognised (`own`, by number in `files`), each with whatever it includes, and lowers
     /// them to hops. What can't be read becomes a hole; the rest is still lowered.
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration>;
@@ -130,11 +135,24 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     if name.ends_with(".xml") && memchr::memmem::find(bytes, b"<policies").is_none() {
         return false;
     }
+    if is_code(name) && memchr::memmem::find(bytes, b"Filter").is_none() {
+        return false;
+    }
     let text = String::from_utf8_lossy(bytes);
     // What a product's code refers to stands in files that name no product.
     estate::is_candidate(name, &text)
         || compose::mounts_files(name, &text)
-        || FRONT_ENDS.iter().any(|front_end| front_end.recognises(name, &text))
+        || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
+}
+
+/// Whether a front end reads a text. Code is no configuration; few front ends know what to look for in it.
+fn is_read_by(front_end: &dyn FrontEnd, name: &str, text: &str) -> bool {
+    (front_end.reads_code() || !is_code(name)) && front_end.recognises(name, text)
+}
+
+/// Whether a name is that of a program's text.
+fn is_code(name: &str) -> bool {
+    name.ends_with(".java") || name.ends_with(".kt")
 }
 
 /// Whether a file of that name can be configuration at all; by name only, before anything is read.
@@ -179,6 +197,8 @@ pub fn may_be_configuration(name: &str) -> bool {
         "lst",
         "list",
         "xml",
+        "java",
+        "kt",
     ];
     let file = name.rsplit('/').next().unwrap_or(name);
     match file.rsplit_once('.') {
@@ -206,7 +226,7 @@ pub fn lower(files: &Files) -> Vec<(&'static dyn FrontEnd, Configuration)> {
         .flat_map(|front_end| {
             let own: Vec<u32> = files
                 .iter()
-                .filter(|(_, text)| front_end.recognises(text.path(), &text.text))
+                .filter(|(_, text)| is_read_by(*front_end, text.path(), &text.text))
                 .map(|(number, _)| number)
                 .collect();
             let lowered = if own.is_empty() { Vec::new() } else { front_end.lower(files, &own) };

@@ -161,6 +161,12 @@ fn value(text: Option<&str>) -> Value {
             Some(name) if !name.contains(['$', ' ']) => {
                 Value::ClientHeader(name.replace('_', "-").to_ascii_lowercase())
             }
+            // What belongs to the key, and what the gateway keeps.
+            _ if text.contains('$')
+                && text.split('$').skip(1).all(|name| name.starts_with("tyk_meta.") || name.starts_with("secret_")) =>
+            {
+                Value::of_settings(text)
+            }
             _ if text.contains('$') => Value::Unknown,
             _ => Value::Constant(text.to_owned()),
         },

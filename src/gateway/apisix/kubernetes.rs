@@ -116,5 +116,6 @@ fn facts<'p, 'a>(
         global,
         metadata,
         missing,
+        sent: false,
     })
 }

@@ -28,7 +28,7 @@ impl FrontEnd for Apisix {
     }
 
     fn recognises(&self, _: &str, text: &str) -> bool {
-        is_declared(text) || is_settings(text) || kubernetes::recognises(text)
+        is_declared(text) || is_settings(text) || is_certificate(text) || kubernetes::recognises(text)
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
@@ -37,10 +37,15 @@ impl FrontEnd for Apisix {
         let sources: Vec<Source> = own.iter().map(|number| Source::read(files, *number)).collect();
         let settings: Vec<At<'_>> =
             sources.iter().flat_map(Source::roots).filter(|root| root.get("apisix").is_some()).collect();
+        let certificates: Vec<At<'_>> = sources.iter().flat_map(Source::roots).filter(|at| set::is_ssl(*at)).collect();
         let mut all = Vec::new();
         let mut used = Vec::new();
         for source in &sources {
-            let set = Set::new(source);
+            let mut set = Set::new(source);
+            if set.sent {
+                let beside = certificates.iter().filter(|at| at.file != source.file);
+                set.ssls.extend(beside.filter(|at| folder(files, at.file) == folder(files, source.file)));
+            }
             if set.is_empty() {
                 continue;
             }
@@ -129,10 +134,24 @@ fn is_settings(text: &str) -> bool {
     has("apisix:") && has("nginx_config:") && !has("apiVersion:")
 }
 
+/// A certificate that is sent to the Admin API, and asks clients for theirs.
+fn is_certificate(text: &str) -> bool {
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    (has("\"snis\"") || has("\"sni\""))
+        && has("\"client\"")
+        && has("\"ca\"")
+        && has("\"key\"")
+        && !has("_format_version")
+}
+
+fn folder(files: &Files, file: u32) -> &str {
+    files.get(file).path().rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// The `config.yaml` of the node that reads a file: the one beside it, or the only one.
 fn settings_of<'a>(files: &Files, settings: &[At<'a>], file: u32) -> Option<At<'a>> {
-    let folder = |file: u32| files.get(file).path().rsplit_once('/').map_or("", |(folder, _)| folder);
-    let beside: Vec<At<'a>> = settings.iter().filter(|at| folder(at.file) == folder(file)).copied().collect();
+    let here = folder(files, file);
+    let beside: Vec<At<'a>> = settings.iter().filter(|at| folder(files, at.file) == here).copied().collect();
     match (beside.as_slice(), settings) {
         ([one], _) | ([], [one]) => Some(*one),
         _ => None,

@@ -27,6 +27,13 @@ pub(super) struct Set<'a> {
     pub(super) global: Plugins<'a>,
     /// What loggers share.
     pub(super) metadata: Named<'a>,
+    /// It holds objects as they are sent to the Admin API one by one: there may be others that are kept nowhere.
+    pub(super) sent: bool,
+}
+
+/// Whether a root is a certificate by itself, which asks clients for theirs.
+pub(super) fn is_ssl(root: At<'_>) -> bool {
+    root.get("client").is_some() && (root.get("snis").is_some() || root.get("sni").is_some())
 }
 
 impl<'a> Set<'a> {
@@ -43,8 +50,9 @@ impl<'a> Set<'a> {
         // A body for the Admin API is an object by itself.
         if is_route(root) && ["upstream", "upstream_id", "service_id"].iter().any(|key| root.get(key).is_some()) {
             self.routes.push((root, None));
+            self.sent = true;
         }
-        if root.get("client").is_some() && (root.get("snis").is_some() || root.get("sni").is_some()) {
+        if is_ssl(root) {
             self.ssls.push(root);
         }
         let proxied = ["upstream", "upstream_id", "service_id", "plugins", "plugin_config_id", "script"];

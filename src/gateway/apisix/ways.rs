@@ -69,13 +69,17 @@ pub(super) struct Facts<'p, 'a> {
     pub(super) metadata: &'p Named<'a>,
     /// Something that is named is not here.
     pub(super) missing: bool,
+    /// Certificates that are not here may ask clients for theirs.
+    pub(super) sent: bool,
 }
 
 /// The ways of a file.
 pub(super) fn configuration(set: &Set<'_>, settings: Option<At<'_>>) -> Configuration {
     let mut files = vec![set.file];
-    files.extend(settings.map(|at| at.file).filter(|file| *file != set.file));
+    files.extend(settings.map(|at| at.file));
+    files.extend(set.ssls.iter().map(|at| at.file));
     files.sort_unstable();
+    files.dedup();
     let mut into = Configuration { files, holes: set.holes.clone(), ..Configuration::default() };
     let settings = settings.map(Settings::read).unwrap_or_default();
     let names = |at: &At<'_>| lower_case(*at, &["snis", "sni"]);
@@ -88,7 +92,7 @@ pub(super) fn configuration(set: &Set<'_>, settings: Option<At<'_>>) -> Configur
             hops(&facts, &ssls, &settings, &mut into.hops);
         }
     }
-    into.complete = into.holes.is_empty();
+    into.complete = into.holes.is_empty() && !set.sent;
     into.trusted = trusted(&into.hops);
     into
 }
@@ -130,6 +134,7 @@ fn facts<'p, 'a>(
         global: &set.global,
         metadata: &set.metadata,
         missing,
+        sent: set.sent,
     })
 }
 
@@ -148,10 +153,14 @@ pub(super) fn hops(facts: &Facts<'_, '_>, ssls: &[Ssl<'_>], settings: &Settings,
         let handshake = match client {
             Some(_) if skips.is_some() => Handshake { auth: ClientAuth::Optional, required: false },
             Some(_) => Handshake { auth: ClientAuth::Required, required: true },
+            None if facts.sent => Handshake { auth: ClientAuth::Unknown, required: false },
             None => Handshake::OFF,
         };
         let mut lost = None;
         let arrivals = Client::ALL.map(|client| {
+            // Whoever shows none and gets through all the same is known.
+            let unasked = handshake.auth == ClientAuth::Unknown && client == Client::Anonymous;
+            let handshake = if unasked { Handshake::OFF } else { handshake };
             handshake.arrival(client, |presented| {
                 let mut run = Run::new(presented);
                 plugins::run(facts.global, &mut run);

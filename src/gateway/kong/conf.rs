@@ -1,4 +1,5 @@
-//! `kong.conf`, and the variables `KONG_…` that stand for its lines in Compose files.
+//! `kong.conf`, the variables `KONG_…` that stand for its lines in Compose files, and `env` in values of the Helm chart, which
+//! makes such variables of its keys.
 
 use crate::gateway::files::Files;
 use crate::gateway::hop::{ClientAuth, Logged, Place, Value};
@@ -17,15 +18,20 @@ pub(super) struct Conf {
     lines: Vec<Line>,
 }
 
-/// Whether a text is a `kong.conf`, or a Compose file with its variables.
+/// How deep the chart's values may lie in those of charts around it.
+const DEEP: usize = 3;
+/// Keys of `env` by which the chart's values are told.
+const OWN: [&str; 5] = ["nginx_proxy_", "nginx_http_", "nginx_location_", "trusted_ips", "proxy_access_log"];
+
+/// Whether a text is a `kong.conf`, a Compose file with its variables, or values of the Helm chart.
 pub(super) fn recognises(name: &str, text: &str) -> bool {
     let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
     if name.ends_with(".yml") || name.ends_with(".yaml") {
-        return has("KONG_") && has("services:") && (has("KONG_NGINX_") || has("KONG_TRUSTED_IPS"));
+        let composed = has("KONG_") && has("services:") && (has("KONG_NGINX_") || has("KONG_TRUSTED_IPS"));
+        return composed || has("env:") && has("kong") && OWN.iter().any(|word| has(word)) && !has("apiVersion:");
     }
-    let own = ["nginx_proxy_", "nginx_http_", "nginx_location_", "trusted_ips", "proxy_access_log"];
     (name.ends_with(".conf") || name.contains("kong.conf"))
-        && own.iter().any(|word| has(word))
+        && OWN.iter().any(|word| has(word))
         && ["proxy_listen", "admin_listen", "declarative_config", "pg_host", "database", "trusted_ips"]
             .iter()
             .any(|word| has(word))
@@ -33,14 +39,18 @@ pub(super) fn recognises(name: &str, text: &str) -> bool {
         && has("=")
 }
 
-/// Reads a file: one node, or one for each service of a Compose file.
+/// Reads a file: one node, or one for each service of a Compose file and each chart whose values it holds.
 pub(super) fn read(files: &Files, file: u32) -> Vec<Conf> {
     let text = &files.get(file).text;
     let path = files.get(file).path();
     if path.ends_with(".yml") || path.ends_with(".yaml") {
         let stream = yaml::parse_broken(text);
-        let nodes = stream.documents.iter().flat_map(|node| environments(file, node));
-        return nodes.filter(|lines| !lines.is_empty()).map(|lines| Conf { file, lines }).collect();
+        let mut nodes: Vec<Vec<Line>> = Vec::new();
+        for document in &stream.documents {
+            nodes.extend(environments(file, document));
+            charts(At::root(file, document), DEEP, &mut nodes);
+        }
+        return nodes.into_iter().filter(|lines| !lines.is_empty()).map(|lines| Conf { file, lines }).collect();
     }
     let mut lines = Vec::new();
     let mut at = 0;
@@ -84,6 +94,24 @@ fn environments(file: u32, document: &Node) -> Vec<Vec<Line>> {
         .collect()
     };
     services.map(|(_, service)| of(service)).collect()
+}
+
+/// The settings in values of the chart, or of charts that hold it.
+fn charts(at: At<'_>, deep: usize, into: &mut Vec<Vec<Line>>) {
+    if let Some((_, env)) = at.entries().find(|(key, _)| *key == "env") {
+        let lines: Vec<Line> = env
+            .entries()
+            .filter_map(|(key, at)| {
+                Some((key.to_ascii_lowercase(), unquoted(at.text()?.trim()).to_owned(), at.place()))
+            })
+            .collect();
+        if lines.iter().any(|(key, ..)| OWN.iter().any(|own| key.starts_with(own))) {
+            into.push(lines);
+        }
+    }
+    if deep > 0 {
+        at.entries().filter(|(key, _)| *key != "env").for_each(|(_, at)| charts(at, deep - 1, into));
+    }
 }
 
 /// The settings of the node that reads these files: those that name one of them, else those in the folder or around it, if

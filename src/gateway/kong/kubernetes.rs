@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::plugins;
 use super::set::{Plugin, Plugins};
-use super::ways::{Facts, hop};
+use super::ways::{Facts, Ways, hop};
 use crate::config::kubernetes::{Found, Manifests, Object, Objects, service_names};
 use crate::gateway::evidence::Evidence;
 use crate::gateway::files::Files;
@@ -20,8 +20,6 @@ const ROUTES: &[&str] = &["gateway.networking.k8s.io"];
 const CORE: &[&str] = &[""];
 /// The annotation that names plugins.
 const PLUGINS: &str = "konghq.com/plugins";
-/// More ways are not looked at.
-const MOST: usize = 4096;
 
 /// Whether a text holds objects of the controller.
 pub(super) fn recognises(text: &str) -> bool {
@@ -36,20 +34,19 @@ pub(super) fn configurations(files: &Files, own: &[u32]) -> Vec<Configuration> {
     let environments = objects.environments();
     let mut all = Vec::new();
     for numbers in environments {
-        let mut into = Configuration { files: numbers.clone(), ..Configuration::default() };
+        let mut into = Ways::new(Configuration { files: numbers.clone(), ..Configuration::default() });
         let dpop = Evidence::of(files, &numbers).dpop;
         for object in objects.iter().filter(|object| numbers.contains(&object.at.file)) {
-            if into.hops.len() < MOST {
+            if !into.is_full() {
                 Reader { objects: &objects, dpop }.routes(object, &mut into);
             }
         }
-        if into.hops.is_empty() {
+        if into.is_empty() {
             continue;
         }
         let holes = manifests.holes().iter().filter(|(place, _)| numbers.contains(&place.file));
-        into.holes.extend(holes.map(|(place, reason)| Hole { place: *place, reason: reason.clone() }));
-        into.complete = into.holes.is_empty();
-        all.push(into);
+        into.main.holes.extend(holes.map(|(place, reason)| Hole { place: *place, reason: reason.clone() }));
+        all.extend(into.finish());
     }
     all
 }
@@ -60,7 +57,7 @@ struct Reader<'o, 'a> {
 }
 
 impl<'a> Reader<'_, 'a> {
-    fn routes(&self, object: Object<'a>, into: &mut Configuration) {
+    fn routes(&self, object: Object<'a>, into: &mut Ways) {
         if object.is(NETWORKING, "Ingress") && is_kongs(object) {
             for rule in object.spec().into_iter().flat_map(|spec| spec.list("rules")) {
                 let host = rule.word("host");
@@ -107,7 +104,7 @@ impl<'a> Reader<'_, 'a> {
         (label, path): (&str, PathMatch),
         name: At<'a>,
         port: Option<At<'a>>,
-        into: &mut Configuration,
+        into: &mut Ways,
     ) {
         let file = route.at.file;
         let mut plugins = Plugins::new();
@@ -125,8 +122,8 @@ impl<'a> Reader<'_, 'a> {
         for object in [service, Some(route)].into_iter().flatten() {
             let Some(list) = object.annotation(PLUGINS) else { continue };
             let Some(names) = list.text() else {
-                into.holes
-                    .push(Hole { place: list.place(), reason: "which plugins are meant is not known".to_owned() });
+                let reason = "which plugins are meant is not known".to_owned();
+                into.main.holes.push(Hole { place: list.place(), reason });
                 missing.insert("?");
                 continue;
             };
@@ -136,7 +133,7 @@ impl<'a> Reader<'_, 'a> {
                     None => {
                         missing.insert(name);
                         let reason = format!("a plugin is not here: {name}");
-                        into.holes.push(Hole { place: list.place(), reason });
+                        into.main.holes.push(Hole { place: list.place(), reason });
                     }
                 }
             }
@@ -170,7 +167,10 @@ impl<'a> Reader<'_, 'a> {
             plugins: &plugins,
             rewrites: Vec::new(),
         };
-        into.hops.extend(hop(facts, way, None, self.dpop));
+        let trusted = way.trusted.clone();
+        if let Some(hop) = hop(facts, way, None, self.dpop) {
+            into.add(hop, trusted);
+        }
     }
 
     /// The plugin that a name means: one of the namespace, or of the cluster.

@@ -1,5 +1,5 @@
 //! Kong: declarative configuration (`_format_version`), as decK and DB-less nodes take it, `kong.conf` with its variables in
-//! Compose files, and the objects of its Ingress Controller.
+//! Compose files and its lines in values of the Helm chart, and the objects of its Ingress Controller.
 //!
 //! What decides: of plugins with one name the most specific scope's holds; `mtls-auth` and `tls-handshake-modifier` ask
 //! for certificates, and only `tls-metadata-headers` with `inject_client_cert_details` hands one on; plugins run in the
@@ -116,7 +116,7 @@ impl FrontEnd for Kong {
             (Rule::DpopBroken, Cause::Rewritten) => "Leave the method as the client sent it.",
             (Rule::DpopBroken, _) => return format!("Let the transformer leave {header} alone."),
             (Rule::Logged, _) => {
-                "Write `custom_fields_by_lua: { request.headers.dpop: return nil }`, or leave the variable out of the format."
+                "Write `custom_fields_by_lua: { request.headers.dpop: return nil }`, or leave header and variable out of fields and formats."
             }
         };
         text.to_owned()

@@ -179,6 +179,10 @@ pub(super) fn way(plugins: &Plugins<'_>, dpop: bool) -> Way {
         if !masked {
             way.logs.push(Logged { what: Credential::OtherHeaders, place: place(*plugin), active: None });
         }
+        let fields = own.into_iter().flat_map(At::entries);
+        way.logs.extend(fields.filter_map(|(_, at)| {
+            Some(Logged { what: returned(at.text()?)?, place: at.place(), active: Some(place(*plugin)) })
+        }));
     }
     if let Some(config) = plugins.get("openid-connect").and_then(|plugin| plugin.config) {
         let checks = |key: &str| config.get(key).is_some_and(|mode| mode.text() != Some("off"));
@@ -205,6 +209,32 @@ pub(super) fn way(plugins: &Plugins<'_>, dpop: bool) -> Way {
         }
     }
     way
+}
+
+/// What a field of a log holds whose Lua does nothing but return it: a header as it came, or all of them.
+fn returned(lua: &str) -> Option<Credential> {
+    let lua = lua.trim().strip_prefix("return")?.trim_end_matches(';').to_ascii_lowercase();
+    // In `… or "-"` the header comes first.
+    let value: String = lua.split(" or ").next()?.chars().filter(|c| !c.is_whitespace()).collect();
+    let value = value.replace('\'', "\"");
+    let all = ["kong.request.get_headers()", "ngx.req.get_headers()"];
+    if all.contains(&value.as_str()) {
+        return Some(Credential::AllHeaders);
+    }
+    let name = match (value.strip_prefix("kong.request.get_header(\""), value.strip_prefix("ngx.var.http_")) {
+        (Some(rest), _) => rest.strip_suffix("\")")?.to_owned(),
+        (None, Some(rest)) => rest.replace('_', "-"),
+        (None, None) => {
+            let rest = all.iter().find_map(|all| value.strip_prefix(all))?;
+            let named = rest.strip_prefix('.').or_else(|| rest.strip_prefix("[\"")?.strip_suffix("\"]"))?;
+            named.to_owned()
+        }
+    };
+    match name.as_str() {
+        "authorization" => Some(Credential::Authorization),
+        "dpop" => Some(Credential::Dpop),
+        _ => None,
+    }
 }
 
 /// Whether tokens with proofs are what the way is for: a plugin for them stands beside that for passwords.
@@ -368,5 +398,28 @@ fn transform(config: At<'_>, run: &mut Run) {
         let mut values = run.values(&name);
         values.push(value);
         run.set(&name, values, at, Cause::Appended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_that_return_a_header_as_it_came() {
+        for (lua, what) in [
+            ("return kong.request.get_header(\"Authorization\")", Some(Credential::Authorization)),
+            ("return kong.request.get_header( 'dpop' ) or '-'", Some(Credential::Dpop)),
+            ("return ngx.var.http_authorization;", Some(Credential::Authorization)),
+            ("return kong.request.get_headers()[\"DPoP\"]", Some(Credential::Dpop)),
+            ("return ngx.req.get_headers().authorization", Some(Credential::Authorization)),
+            ("return kong.request.get_headers()", Some(Credential::AllHeaders)),
+            ("return kong.request.get_header(\"authorization\") ~= nil", None),
+            ("return kong.request.get_header(\"authorization\"):sub(1, 6)", None),
+            ("return kong.request.get_header(\"x-tenant\")", None),
+            ("return nil", None),
+        ] {
+            assert_eq!(returned(lua), what, "{lua}");
+        }
     }
 }

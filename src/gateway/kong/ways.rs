@@ -16,20 +16,63 @@ use crate::gateway::{Configuration, Hole};
 /// More ways are not looked at.
 const MOST: usize = 4096;
 
-/// The ways of a declarative configuration: those on which Kong takes certificates from headers apart from all others, since
-/// nobody else trusts these.
+/// The ways of a configuration: those on which Kong takes certificates from headers apart from all others, since nobody else
+/// trusts these.
+#[derive(Debug)]
+pub(super) struct Ways {
+    pub(super) main: Configuration,
+    apart: Vec<Hop>,
+    trusted: BTreeSet<String>,
+}
+
+impl Ways {
+    pub(super) fn new(main: Configuration) -> Self {
+        Self { main, apart: Vec::new(), trusted: BTreeSet::new() }
+    }
+
+    /// Whether more are not looked at.
+    pub(super) const fn is_full(&self) -> bool {
+        self.main.hops.len() + self.apart.len() >= MOST
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.main.hops.is_empty() && self.apart.is_empty()
+    }
+
+    /// Adds a way on which Kong takes certificates from these headers, if from any.
+    pub(super) fn add(&mut self, hop: Hop, trusted: Vec<String>) {
+        if trusted.is_empty() {
+            self.main.hops.push(hop);
+        } else {
+            self.trusted.extend(trusted);
+            self.apart.push(hop);
+        }
+    }
+
+    /// The configurations.
+    pub(super) fn finish(mut self) -> Vec<Configuration> {
+        self.main.complete = self.main.holes.is_empty();
+        let apart = Configuration {
+            files: self.main.files.clone(),
+            hops: self.apart,
+            trusted: self.trusted.into_iter().collect(),
+            ..Configuration::default()
+        };
+        if apart.hops.is_empty() { vec![self.main] } else { vec![self.main, apart] }
+    }
+}
+
+/// The ways of a declarative configuration.
 pub(super) fn configurations(set: &Set<'_>, conf: Option<&Conf>, dpop: bool) -> Vec<Configuration> {
     let mut files = set.files.clone();
     files.extend(conf.map(|conf| conf.file));
     files.sort_unstable();
     files.dedup();
-    let mut main = Configuration { files, holes: set.holes.clone(), ..Configuration::default() };
-    let mut apart = Configuration { files: main.files.clone(), ..Configuration::default() };
-    let mut trusted = BTreeSet::new();
+    let mut into = Ways::new(Configuration { files, holes: set.holes.clone(), ..Configuration::default() });
     for route in set.ways().into_iter().take(MOST) {
         if route.missing {
             let place = route.at.get("service").unwrap_or(route.at).place();
-            main.holes.push(Hole { place, reason: "its service is not here".to_owned() });
+            into.main.holes.push(Hole { place, reason: "its service is not here".to_owned() });
         }
         let way = plugins::way(&route.plugins, dpop);
         if way.ends {
@@ -37,16 +80,9 @@ pub(super) fn configurations(set: &Set<'_>, conf: Option<&Conf>, dpop: bool) -> 
         }
         let names = way.trusted.clone();
         let Some(hop) = facts(set, &route).and_then(|facts| hop(facts, way, conf, dpop)) else { continue };
-        if names.is_empty() {
-            main.hops.push(hop);
-        } else {
-            trusted.extend(names);
-            apart.hops.push(hop);
-        }
+        into.add(hop, names);
     }
-    main.complete = main.holes.is_empty();
-    apart.trusted = trusted.into_iter().collect();
-    if apart.hops.is_empty() { vec![main] } else { vec![main, apart] }
+    into.finish()
 }
 
 /// A way as it is written, by whichever kind of object.

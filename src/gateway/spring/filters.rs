@@ -98,6 +98,8 @@ impl Filter {
     fn value(&self) -> Value {
         match self.argument("value", 1) {
             Some(text) if !text.contains(['{', '$', '#']) => Value::Constant(text.to_owned()),
+            // Placeholders are filled when the gateway starts, variables (`{segment}`) from the request.
+            Some(text) if text.matches('{').count() == text.matches("${").count() => Value::of_settings(text),
             _ => Value::Unknown,
         }
     }

@@ -1,9 +1,11 @@
-//! Spring Cloud Gateway: routes and filters in `application.yml` and `application.properties`, with their profiles.
+//! Spring Cloud Gateway: routes and filters in `application.yml` and `application.properties`, with their profiles, and whether
+//! code beside them sees the client's certificate.
 //!
 //! What decides: `server.ssl.client-auth` asks for certificates, and no filter that comes with the gateway hands one on;
 //! filters of all routes come before those of a route; X-Forwarded-Host and -Prefix tell what was rewritten. See the filter
 //! factories and `XForwardedHeadersFilter` of spring-cloud/spring-cloud-gateway.
 
+mod code;
 mod filters;
 mod settings;
 
@@ -14,7 +16,7 @@ use super::hop::{
 };
 use super::run::{Handshake, Run, dial};
 use super::trusted::trusted;
-use super::{Configuration, FrontEnd, Hole, Rule};
+use super::{Configuration, FrontEnd, Hole, Rule, is_code};
 use filters::Filter;
 use settings::{Assembled, Settings};
 
@@ -30,7 +32,14 @@ impl FrontEnd for Spring {
         "spring-cloud-gateway"
     }
 
+    fn reads_code(&self) -> bool {
+        true
+    }
+
     fn recognises(&self, name: &str, text: &str) -> bool {
+        if is_code(name) {
+            return code::recognises(name, text);
+        }
         let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
         if ![".yml", ".yaml", ".properties"].iter().any(|ending| name.ends_with(ending)) || has("apiVersion:") {
             return false;
@@ -41,7 +50,9 @@ impl FrontEnd for Spring {
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
-        settings::assemble(files, own).iter().filter_map(configuration).collect()
+        let (code, own): (Vec<u32>, Vec<u32>) = own.iter().partition(|number| is_code(files.get(**number).path()));
+        let assembled = settings::assemble(files, &own);
+        assembled.iter().filter_map(|one| configuration(one, code::beside(files, &code, &one.files, &own))).collect()
     }
 
     fn reason(&self, rule: Rule, cause: Cause) -> &'static str {
@@ -79,7 +90,8 @@ impl FrontEnd for Spring {
     }
 }
 
-fn configuration(assembled: &Assembled) -> Option<Configuration> {
+/// `code`: filters of the application's own see the certificates of all clients.
+fn configuration(assembled: &Assembled, code: bool) -> Option<Configuration> {
     let settings = &assembled.settings;
     let routes = settings.numbered("routes");
     if routes.is_empty() {
@@ -91,9 +103,9 @@ fn configuration(assembled: &Assembled) -> Option<Configuration> {
     }
     let defaults = filters::read(settings, "defaultfilters");
     for route in routes.into_iter().take(MOST) {
-        into.hops.extend(hop(settings, &route, &defaults));
+        into.hops.extend(hop(settings, &route, &defaults, code));
     }
-    into.complete = into.holes.is_empty();
+    into.complete = into.holes.is_empty() && !code;
     into.trusted = trusted(&into.hops);
     Some(into)
 }
@@ -116,7 +128,7 @@ fn handshake(settings: &Settings) -> (Handshake, Option<Place>, bool) {
     (Handshake { auth, required }, place.filter(|_| auth.asks()), tls)
 }
 
-fn hop(settings: &Settings, route: &str, defaults: &[Filter]) -> Option<Hop> {
+fn hop(settings: &Settings, route: &str, defaults: &[Filter], code: bool) -> Option<Hop> {
     let (uri, place) = settings.gateway(&format!("{route}.uri"))?;
     let mut chain: Vec<Filter> = defaults.to_vec();
     chain.extend(filters::read(settings, &format!("{route}.filters")));
@@ -129,6 +141,9 @@ fn hop(settings: &Settings, route: &str, defaults: &[Filter]) -> Option<Hop> {
         handshake.arrival(client, |presented| {
             let mut run = Run::new(presented);
             chain.iter().for_each(|filter| filter.apply(&mut run));
+            if code {
+                code::run(&mut run);
+            }
             lost = run.lost.clone().or(lost.take());
             Some(run.request)
         })
