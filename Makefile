@@ -1,12 +1,13 @@
 # make test   format, lints, all tests (what continuous integration runs)
 # make docs   docs/ and the README's table, rendered from the rule files
 # make fuzz   every fuzz target for a minute
+# make sieve  which words share a bucket of the prefilter, worked out anew: SAMPLES="files of logs and source code"
 # make bench  speed against ripgrep, and quality on a labelled set
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: test docs fuzz bench quality
+.PHONY: test docs fuzz sieve bench quality
 
 test:
 	rustup component list --installed 2>/dev/null | grep -q rustfmt || rustup component add rustfmt clippy
@@ -29,6 +30,9 @@ fuzz:
 	@command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
 	for target in $$(cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz list); do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60 || exit 1; done
+
+sieve:
+	KEYBOUND_SAMPLES="$(SAMPLES)" cargo test --locked --lib -- --ignored deal_anew
 
 quality:
 	cargo build --locked --release

@@ -1,9 +1,11 @@
 //! Which words share a bucket of the sieve, chosen so that ordinary text rarely passes for one of them.
 //!
 //! A bucket lets through every combination of the bytes of its words, or of the halves of these bytes, whichever the
-//! sieve's tables can tell apart. Words that begin alike stay together; each such group goes where it lets the least more
-//! through, by how common bytes are, and then again until no move is better.
+//! sieve's tables can tell apart. For most words real text has told where they go best ([`dealt`](super::dealt)). Of the
+//! others those that begin alike stay together; each such group goes where it lets the least more through, by how common
+//! bytes are, and then again until no move is better.
 
+use super::dealt::Dealt;
 use super::sieve::{LENGTH, Word};
 
 /// How often a byte stands in ten thousand bytes of logs and source code (a mean of both, measured; none is 0).
@@ -43,7 +45,7 @@ pub(super) enum Grain {
 pub(super) struct Bucket([(u128, u32); LENGTH]);
 
 impl Bucket {
-    fn of(word: &Word, grain: Grain) -> Self {
+    pub(super) fn of(word: &Word, grain: Grain) -> Self {
         let mut bucket = Self::default();
         for position in 0..LENGTH {
             let set = match word.at(position) {
@@ -55,7 +57,7 @@ impl Bucket {
         bucket
     }
 
-    fn with(mut self, other: &Self, grain: Grain) -> Self {
+    pub(super) fn with(mut self, other: &Self, grain: Grain) -> Self {
         for position in 0..LENGTH {
             self.add(position, other.0[position].0, grain);
         }
@@ -118,13 +120,25 @@ pub(super) fn commonness(bytes: &[u8]) -> f32 {
     chance * spelt * 1e6 + known
 }
 
+/// Words that begin alike and are about as long.
+pub(super) fn groups(words: &mut [Word]) -> impl Iterator<Item = &[Word]> {
+    let start = |word: &Word| ([word.at(0), word.at(1)], word.at(LENGTH - 1).is_some());
+    words.sort_by_key(start);
+    words.chunk_by(move |a, b| start(a) == start(b))
+}
+
 /// Deals words into `count` buckets; some may stay empty.
 pub(super) fn deal(words: &[Word], count: usize, grain: Grain) -> Vec<Bucket> {
-    let start = |word: &&Word| ([word.at(0), word.at(1)], word.at(LENGTH - 1).is_some());
-    let mut words: Vec<&Word> = words.iter().collect();
-    words.sort_by_key(start);
-    let mut groups: Vec<(Bucket, usize)> = words
-        .chunk_by(|a, b| start(a) == start(b))
+    let dealt = Dealt::embedded();
+    let mut known = vec![Bucket::default(); count];
+    let mut open = Vec::new();
+    for word in words {
+        match dealt.bucket(word, grain).and_then(|number| known.get_mut(number)) {
+            Some(bucket) => *bucket = bucket.with(&Bucket::of(word, grain), grain),
+            None => open.push(*word),
+        }
+    }
+    let mut groups: Vec<(Bucket, usize)> = groups(&mut open)
         .map(|alike| alike.iter().fold(Bucket::default(), |all, word| all.with(&Bucket::of(word, grain), grain)))
         .map(|bucket| (bucket, usize::MAX))
         .collect();
@@ -132,9 +146,9 @@ pub(super) fn deal(words: &[Word], count: usize, grain: Grain) -> Vec<Bucket> {
     groups.sort_by(|(a, _), (b, _)| b.leak().total_cmp(&a.leak()));
     let union = |groups: &[(Bucket, usize)], number: usize| {
         let own = groups.iter().filter(|(_, at)| *at == number);
-        own.fold(Bucket::default(), |all, (bucket, _)| all.with(bucket, grain))
+        own.fold(known[number], |all, (bucket, _)| all.with(bucket, grain))
     };
-    let mut buckets = vec![Bucket::default(); count];
+    let mut buckets = known.clone();
     for _ in 0..ROUNDS {
         let mut moved = false;
         for at in 0..groups.len() {

@@ -6,6 +6,7 @@
 //! stands is the whole anchor compared.
 
 mod buckets;
+mod dealt;
 mod sieve;
 
 use sieve::{LENGTH, Sieve, Word};
@@ -55,19 +56,7 @@ impl Prefilter {
                 any_case,
             })
             .collect();
-        let mut words = Vec::new();
-        let mut owners = Vec::new();
-        for length in MIN_ANCHOR..=LENGTH {
-            let literals: Vec<(u16, &Anchor)> = (0u16..)
-                .zip(&anchors)
-                .filter(|(_, anchor)| (MIN_ANCHOR..=MAX_ANCHOR).contains(&anchor.literal.len()))
-                .filter(|(_, anchor)| anchor.literal.len().min(LENGTH) == length)
-                .collect();
-            for (word, of) in cover(&literals, length) {
-                words.push(word);
-                owners.push(of);
-            }
-        }
+        let (words, owners) = words(&anchors);
         Self { sieve: Sieve::new(&words), owners, anchors }
     }
 
@@ -100,6 +89,24 @@ impl Prefilter {
             .get(start..start + literal.len())
             .is_some_and(|found| if *any_case { found.eq_ignore_ascii_case(literal) } else { found == &**literal })
     }
+}
+
+/// The words of these anchors, and the anchors behind each.
+fn words(anchors: &[Anchor]) -> (Vec<Word>, Vec<Vec<Owner>>) {
+    let mut words = Vec::new();
+    let mut owners = Vec::new();
+    for length in MIN_ANCHOR..=LENGTH {
+        let literals: Vec<(u16, &Anchor)> = (0u16..)
+            .zip(anchors)
+            .filter(|(_, anchor)| (MIN_ANCHOR..=MAX_ANCHOR).contains(&anchor.literal.len()))
+            .filter(|(_, anchor)| anchor.literal.len().min(LENGTH) == length)
+            .collect();
+        for (word, of) in cover(&literals, length) {
+            words.push(word);
+            owners.push(of);
+        }
+    }
+    (words, owners)
 }
 
 /// Some bytes of a literal, whether in any letter case, and the literal's number.

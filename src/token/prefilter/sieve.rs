@@ -24,11 +24,9 @@ const WIDEST: usize = 64;
 const HASHES: usize = 1 << 13;
 /// How many candidates are handed over at a time.
 const PLACES: usize = 1024;
-/// How many candidates are tested at a time.
-const AT_ONCE: usize = 2;
 
 /// What the sieve looks for: the first bytes of a literal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Word {
     /// The bytes, the unused ones 0.
     bytes: [u8; LENGTH],
@@ -44,6 +42,12 @@ impl Word {
         let mut word = Self { bytes: [0; LENGTH], length: bytes.len() as u8, any_case };
         word.bytes[..bytes.len()].copy_from_slice(bytes);
         word
+    }
+
+    /// Its bytes, and whether letters may be of either case.
+    #[cfg(test)]
+    pub(super) fn spelt(&self) -> (&[u8], bool) {
+        (&self.bytes[..usize::from(self.length)], self.any_case)
     }
 
     /// The bytes that may stand at a position; `None` where any may.
@@ -230,10 +234,9 @@ struct Sifted {
 /// Puts into `places` where words may begin in `bytes` from `from` to about `to`, as long as there is room and whole
 /// vectors are there.
 ///
-/// Ordinary text has a candidate in every other vector, at random, and more than one in every fourth: a branch on that
-/// would be mispredicted all the time.
-/// So candidates are written out [`AT_ONCE`] at a time whether they are there or not, and those that fail the test of
-/// their hash are overwritten by the next.
+/// Ordinary text has a candidate in every third vector, at random: a branch on that would be mispredicted all the time. So
+/// one is written out whether it is there or not, and overwritten by the next where it is none or fails the test of its
+/// hash. That there is more than one is rare enough for a branch.
 #[inline(always)]
 fn sift<S: Simd>(simd: S, tables: &Tables, bytes: &[u8], from: usize, to: usize, places: &mut [u32; PLACES]) -> Sifted {
     let width = S::u8s::LEN;
@@ -272,14 +275,12 @@ fn sift<S: Simd>(simd: S, tables: &Tables, bytes: &[u8], from: usize, to: usize,
             candidates &= (1 << width) - 1;
         }
         loop {
-            for _ in 0..AT_ONCE {
-                let bit = candidates.trailing_zeros() as usize & (width - 1);
-                let start = [block[bit], block[bit + 1], block[bit + 2]];
-                places[kept & (PLACES - 1)] = (at + bit) as u32;
-                // `&&` would be a branch.
-                kept += usize::from(candidates != 0) & usize::from(tables.starts[hash(start) as usize] != 0);
-                candidates &= candidates.wrapping_sub(1);
-            }
+            let bit = candidates.trailing_zeros() as usize & (width - 1);
+            let start = [block[bit], block[bit + 1], block[bit + 2]];
+            places[kept & (PLACES - 1)] = (at + bit) as u32;
+            // `&&` would be a branch.
+            kept += usize::from(candidates != 0) & usize::from(tables.starts[hash(start) as usize] != 0);
+            candidates &= candidates.wrapping_sub(1);
             if candidates == 0 {
                 break;
             }
