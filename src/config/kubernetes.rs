@@ -405,6 +405,12 @@ impl<'a> Objects<'a> {
         }
     }
 
+    /// The host that a service only stands for, if it does (`type: ExternalName`).
+    pub fn external_name(&self, from: u32, namespace: Option<&str>, service: &str) -> Option<&'a str> {
+        let spec = self.find(from, &[""], "Service", namespace, service).one()?.spec()?;
+        spec.get("externalName").filter(|_| spec.word("type") == Some("ExternalName")).and_then(known)
+    }
+
     /// How many folders two texts have in common, the same text most of all.
     fn nearness(&self, a: u32, b: u32) -> usize {
         if a == b {

@@ -12,24 +12,35 @@ const SECOND: &[&str] = &["co", "com", "net", "org", "gov", "ac", "edu"];
 /// are known.
 pub(super) fn leads_abroad(hop: &Hop) -> bool {
     let mut hosts = hop.upstream.names.iter().filter_map(|name| public(name)).peekable();
-    hosts.peek().is_some()
+    // A service of a cluster is known by short names, too, which look like anybody's: `orders.shop`.
+    !hop.upstream.names.iter().any(|name| is_within(host(name)))
+        && hosts.peek().is_some()
         && hosts.all(|host| {
             let own = domain(host);
             !hop.listener.hosts.iter().any(|called| domain(called.trim_start_matches("*.")) == own)
         })
 }
 
+/// The host in a name by which an upstream is known.
+fn host(name: &str) -> &str {
+    let rest = name.split_once("://").map_or(name, |(_, rest)| rest);
+    let host = rest.find(['/', '?']).map_or(rest, |end| &rest[..end]);
+    host.rsplit_once(':').map_or(host, |(host, _)| host).trim_end_matches('.')
+}
+
+/// Whether a host's name only resolves within a network.
+fn is_within(host: &str) -> bool {
+    host.split('.').any(|label| PRIVATE.contains(&label)) || host.ends_with("cluster.local")
+}
+
 /// The host in a name by which an upstream is known, if anybody anywhere could resolve it.
 fn public(name: &str) -> Option<&str> {
-    let host = name.split_once("://").map_or(name, |(_, rest)| rest);
-    let host = host.split(['/', '?']).next()?;
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_end_matches('.');
+    let host = host(name);
     let labels = || host.split('.');
     let spelt = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let ending = labels().next_back()?;
     let named = ending.len() >= 2 && ending.bytes().all(|b| b.is_ascii_alphabetic());
-    let within = labels().any(|label| PRIVATE.contains(&label)) || host.ends_with("cluster.local");
-    (labels().count() >= 2 && named && !within && labels().all(spelt)).then_some(host)
+    (labels().count() >= 2 && named && !is_within(host) && labels().all(spelt)).then_some(host)
 }
 
 /// The part of a host's name that somebody has registered.
@@ -60,6 +71,18 @@ mod tests {
             ("$backend", None),
         ] {
             assert_eq!(public(name), host, "{name}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_resolve_within_a_network() {
+        for (name, within) in [
+            ("orders.shop:8080", false),
+            ("orders.shop.svc:8080", true),
+            ("https://app.internal/v1", true),
+            ("api.example.com", false),
+        ] {
+            assert_eq!(is_within(host(name)), within, "{name}");
         }
     }
 

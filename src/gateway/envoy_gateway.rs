@@ -32,6 +32,8 @@ impl FrontEnd for EnvoyGateway {
                 Policies { api: &api, gateway: *gateway, listener: *listener }.manner(route)
             });
         all.extend(alone(&api));
+        all.extend(api.loose(&|route| api.is_envoy_gateways(route), &|route| loose(&api, route)));
+        all.extend(proxies(&api));
         all.extend(api.unread(&manifests, true));
         all
     }
@@ -159,17 +161,14 @@ impl<'a> Policies<'a, '_> {
         if let Some(early) = headers.and_then(|at| at.get("earlyRequestHeaders")) {
             settings.push(("early_header_mutation_extensions", graft.list(early, vec![mutations(graft, early)])));
         }
-        let (logs, log_file) = self.logs();
-        files.extend(log_file);
+        let proxy = proxy(self.api, &self.gateway);
+        files.extend(proxy.map(|proxy| proxy.at.file));
+        let logs = proxy.map_or_else(Vec::new, |proxy| logs(graft, &proxy));
         settings.push(("access_log", graft.list(from, logs)));
         let mut host: Entries = Vec::new();
         if let Some(security) = self.security(route) {
             files.push(security.at.file);
-            let spec = security.spec();
-            host.extend(
-                spec.and_then(|spec| spec.get("cors")).map(|at| ("typed_per_filter_config", made::cors(graft, at))),
-            );
-            filters.extend(spec.and_then(|spec| spec.get("extAuth")).map(|at| ext_auth(graft, at)));
+            secured(graft, &security, &mut host, &mut filters);
         }
         Manner { transport, settings, filters, host, literal: false, files }
     }
@@ -187,11 +186,7 @@ impl<'a> Policies<'a, '_> {
 
     /// The policy for browsers and authorization: that of the route goes before that of the gateway.
     fn security(&self, route: Option<&Object<'a>>) -> Option<Object<'a>> {
-        let of_route = route.and_then(|route| {
-            let mut all = self.api.objects.of_kind(ENVOY_GATEWAY, "SecurityPolicy");
-            all.find(|policy| targets(self.api, policy, route).is_some())
-        });
-        of_route.or_else(|| match self.policy("SecurityPolicy") {
+        route.and_then(|route| security_of(self.api, route)).or_else(|| match self.policy("SecurityPolicy") {
             Force::One(policy) => Some(policy),
             _ => None,
         })
@@ -223,34 +218,87 @@ impl<'a> Policies<'a, '_> {
             }
         }
     }
+}
 
-    /// The logs that the proxy writes, and the file that says so.
-    fn logs(&self) -> (Vec<Piece>, Option<u32>) {
-        let none = (Vec::new(), None);
-        let own = self.gateway.spec().and_then(|spec| spec.path(&["infrastructure", "parametersRef"]));
-        let class = self.api.class_object(&self.gateway);
-        let of_class = || class.and_then(|class| class.spec()?.get("parametersRef"));
-        let Some(reference) = own.or_else(of_class) else { return none };
-        let namespace = reference.word("namespace").or(self.gateway.namespace.filter(|_| own.is_some()));
-        let name = reference.word("name").unwrap_or_default();
-        let found = self.api.objects.find(reference.file, ENVOY_GATEWAY, "EnvoyProxy", namespace, name);
-        let Some(log) = found.one().and_then(|found| found.spec()?.path(&["telemetry", "accessLog"])) else {
-            return none;
-        };
-        if log.switch("disable", false) == Switch::On {
-            return none;
-        }
-        let formats = log.list("settings").filter_map(|setting| {
-            let format = setting.get("format")?;
-            let text = format.get("text").or_else(|| format.get("json"))?;
-            Some(made::file_log(
-                &self.api.graft,
-                setting.get("sinks").unwrap_or(setting),
-                Some(self.api.graft.copy(text)),
-            ))
-        });
-        (formats.collect(), Some(log.file))
+/// The settings of a gateway's proxies: its own, or those of its class.
+fn proxy<'a>(api: &Api<'a>, gateway: &Object<'a>) -> Option<Object<'a>> {
+    let own = gateway.spec().and_then(|spec| spec.path(&["infrastructure", "parametersRef"]));
+    let of_class = || api.class_object(gateway).and_then(|class| class.spec()?.get("parametersRef"));
+    let reference = own.or_else(of_class)?;
+    let namespace = reference.word("namespace").or(gateway.namespace.filter(|_| own.is_some()));
+    let name = reference.word("name").unwrap_or_default();
+    api.objects.find(reference.file, ENVOY_GATEWAY, "EnvoyProxy", namespace, name).one()
+}
+
+/// The logs that proxies of these settings write.
+fn logs(graft: &Graft, proxy: &Object<'_>) -> Vec<Piece> {
+    let log = proxy.spec().and_then(|spec| spec.path(&["telemetry", "accessLog"]));
+    let Some(log) = log.filter(|log| log.switch("disable", false) != Switch::On) else { return Vec::new() };
+    let formats = log.list("settings").filter_map(|setting| {
+        let format = setting.get("format")?;
+        let text = format.get("text").or_else(|| format.get("json"))?;
+        Some(made::file_log(graft, setting.get("sinks").unwrap_or(setting), Some(graft.copy(text))))
+    });
+    formats.collect()
+}
+
+/// The policy for browsers and authorization that is for a route itself.
+fn security_of<'a>(api: &Api<'a>, route: &Object<'a>) -> Option<Object<'a>> {
+    let mut all = api.objects.of_kind(ENVOY_GATEWAY, "SecurityPolicy");
+    all.find(|policy| targets(api, policy, route).is_some())
+}
+
+/// What that policy amounts to.
+fn secured(graft: &Graft, policy: &Object<'_>, host: &mut Entries, filters: &mut Vec<Piece>) {
+    let Some(spec) = policy.spec() else { return };
+    host.extend(spec.get("cors").map(|at| ("typed_per_filter_config", made::cors(graft, at))));
+    filters.extend(spec.get("extAuth").map(|at| ext_auth(graft, at)));
+}
+
+/// How a gateway that is not here deals with requests of a route, as far as policies for the route itself say.
+fn loose<'a>(api: &Api<'a>, route: &Object<'a>) -> Manner<'a> {
+    let mut manner = Manner {
+        transport: Transport::None,
+        settings: Vec::new(),
+        filters: vec![made::cors_filter(&api.graft, route.at)],
+        host: Vec::new(),
+        literal: false,
+        files: Vec::new(),
+    };
+    if let Some(policy) = security_of(api, route) {
+        manner.files.push(policy.at.file);
+        secured(&api.graft, &policy, &mut manner.host, &mut manner.filters);
     }
+    manner
+}
+
+/// Settings of proxies whose gateways are not here: what they log is logged wherever those are.
+fn proxies(api: &Api<'_>) -> Vec<Configuration> {
+    let graft = &api.graft;
+    let gateways: Vec<Object<'_>> = api.objects.of_kind(gateway_api::GROUP, "Gateway").collect();
+    let used: Vec<Object<'_>> = gateways.iter().filter_map(|gateway| proxy(api, gateway)).collect();
+    let is = |one: &Object<'_>, other: &Object<'_>| one.at.place() == other.at.place();
+    let all = api.objects.of_kind(ENVOY_GATEWAY, "EnvoyProxy");
+    let lowered = all.filter(|proxy| !used.iter().any(|used| is(used, proxy))).filter_map(|proxy| {
+        let logs = logs(graft, &proxy);
+        if logs.is_empty() {
+            return None;
+        }
+        let manner = Manner {
+            transport: Transport::None,
+            settings: vec![("access_log", graft.list(proxy.at, logs))],
+            filters: Vec::new(),
+            host: Vec::new(),
+            literal: false,
+            files: Vec::new(),
+        };
+        let listener = api.unrouted(proxy.at, "gateways that are not here", manner);
+        let mut configuration = made::lower(graft, vec![listener]);
+        configuration.hops.iter_mut().for_each(made::veil);
+        configuration.files = vec![proxy.at.file];
+        Some(configuration)
+    });
+    lowered.collect()
 }
 
 /// What `clientValidation` asks of clients.

@@ -53,7 +53,7 @@ impl<'a, 'w> Root<'a, 'w> {
             transport,
         };
         if let Some(tcp) = self.object.spec().and_then(|spec| spec.get("tcpproxy")) {
-            let clusters: Vec<Piece> = tcp.list("services").map(|at| service(graft, &self.object, at)).collect();
+            let clusters: Vec<Piece> = tcp.list("services").map(|at| service(self.world, &self.object, at)).collect();
             let transport = tls.map_or(Transport::None, transport);
             let proxy = made::tcp_proxy(graft, tcp, clusters);
             return vec![edge("443", transport).listener(graft, vec![proxy])];
@@ -147,7 +147,7 @@ impl<'a, 'w> Root<'a, 'w> {
                 let mut own = Headers::default();
                 policy(graft, one.get("requestHeadersPolicy"), &mut own);
                 let mut entries = own.entries(graft, one);
-                entries.push(("name", service(graft, &route.object, one)));
+                entries.push(("name", service(self.world, &route.object, one)));
                 graft.mapping(one, entries)
             })
             .collect();
@@ -273,9 +273,10 @@ fn policy(graft: &Graft, policy: Option<At<'_>>, into: &mut Headers) -> Option<(
 }
 
 /// The service that a reference means.
-fn service(graft: &Graft, proxy: &Object<'_>, at: At<'_>) -> Piece {
+fn service(world: &World<'_>, proxy: &Object<'_>, at: At<'_>) -> Piece {
     let name = at.word("name").unwrap_or("?");
-    graft.text(at.get("name").unwrap_or(at), made::service(name, proxy.namespace, at.word("port")))
+    let meant = made::service_of(world.objects, at.file, name, proxy.namespace, at.word("port"));
+    world.graft.text(at.get("name").unwrap_or(at), meant)
 }
 
 /// A provider of tokens.

@@ -5,7 +5,7 @@ use super::routes;
 pub(in crate::gateway) use super::routes::XFCC;
 use super::set::Set;
 use crate::config::graft::{Graft, Piece};
-use crate::config::kubernetes::service_names;
+use crate::config::kubernetes::{Objects, service_names};
 use crate::gateway::Configuration;
 use crate::gateway::hop::{Arrival, ClientAuth, Hop, Others};
 use crate::gateway::tree::At;
@@ -327,6 +327,20 @@ pub(in crate::gateway) fn service(host: &str, namespace: Option<&str>, port: Opt
         _ => host.to_owned(),
     };
     port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+}
+
+/// The same of a service among these objects, as a text names it: where it only stands for a host, that is meant.
+pub(in crate::gateway) fn service_of(
+    objects: &Objects<'_>,
+    from: u32,
+    name: &str,
+    namespace: Option<&str>,
+    port: Option<&str>,
+) -> String {
+    match objects.external_name(from, namespace, name) {
+        Some(host) => service(host, None, port),
+        None => service(name, namespace, port),
+    }
 }
 
 /// Of a way whose listener is not known, only what the way itself does by name is.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use listeners::Listener;
 
 use super::envoy::made::{self, Edge, Entries, Transport};
-use super::files::Files;
+use super::files::{Files, Text};
 use super::hop::Cause;
 use super::{Configuration, FrontEnd, Rule};
 use crate::config::graft::{Graft, Piece};
@@ -43,7 +43,14 @@ impl FrontEnd for GatewayApi {
             .configurations(&|gateway| !matches!(api.class(gateway), Class::EnvoyGateway), &|gateway, listener, _| {
                 manner(&api, gateway, listener)
             });
-        all.extend(api.loose());
+        all.extend(api.loose(&|route| !api.is_envoy_gateways(route), &|route| Manner {
+            transport: Transport::None,
+            settings: Vec::new(),
+            filters: vec![made::cors_filter(&api.graft, route.at)],
+            host: Vec::new(),
+            literal: true,
+            files: Vec::new(),
+        }));
         all.extend(api.unread(&manifests, false));
         all
     }
@@ -125,6 +132,8 @@ pub(super) struct Api<'a> {
     pub(super) graft: Graft,
     /// Upstreams are told what the host was before it was rewritten.
     tells_host: bool,
+    /// Kong is spoken of, which tells upstreams what the path was.
+    may_be_kong: bool,
     /// Of each gateway, by file and place: the routes that name it as a parent, with what names it.
     attached: BTreeMap<(u32, usize), Vec<(Object<'a>, At<'a>)>>,
 }
@@ -148,7 +157,10 @@ pub(super) type Manners<'m, 'a> = dyn Fn(&Object<'a>, &Listener<'a>, Option<&Obj
 
 impl<'a> Api<'a> {
     pub(super) fn new(files: &'a Files, objects: &'a Objects<'a>, tells_host: bool) -> Self {
-        let mut api = Self { objects, files, graft: Graft::new(files), tells_host, attached: BTreeMap::new() };
+        let has = |text: &Text, word: &str| memchr::memmem::find(text.text.as_bytes(), word.as_bytes()).is_some();
+        let may_be_kong = files.iter().any(|(_, text)| has(text, "konghq.com") || has(text, "gatewayClassName: kong"));
+        let attached = BTreeMap::new();
+        let mut api = Self { objects, files, graft: Graft::new(files), tells_host, may_be_kong, attached };
         let routes: Vec<Object<'a>> = api.routes().collect();
         for route in routes {
             for parent in route.spec().into_iter().flat_map(|spec| spec.list("parentRefs")) {
@@ -307,19 +319,24 @@ impl<'a> Api<'a> {
         Some(edge.listener(graft, vec![filter]))
     }
 
+    /// Whether a policy that only Envoy Gateway has is for this route.
+    pub(super) fn is_envoy_gateways(&self, route: &Object<'a>) -> bool {
+        ["SecurityPolicy", "BackendTrafficPolicy"].iter().any(|kind| {
+            let mut policies = self.objects.of_kind(ENVOY_GATEWAY, kind);
+            policies.any(|policy| listeners::targets(self, &policy, route).is_some())
+        })
+    }
+
     /// Routes whose gateways are not here, file by file.
-    fn loose(&self) -> Vec<Configuration> {
-        let mut listeners: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
+    pub(super) fn loose(
+        &self,
+        wanted: &dyn Fn(&Object<'a>) -> bool,
+        manner: &dyn Fn(&Object<'a>) -> Manner<'a>,
+    ) -> Vec<Configuration> {
+        let mut listeners: BTreeMap<u32, (BTreeSet<u32>, Vec<Piece>)> = BTreeMap::new();
         let loose = self.routes().filter(|route| routes::HTTP.contains(&route.kind) && routes::is_loose(self, route));
-        for route in loose {
-            let mut manner = Manner {
-                transport: Transport::None,
-                settings: Vec::new(),
-                filters: vec![made::cors_filter(&self.graft, route.at)],
-                host: Vec::new(),
-                literal: true,
-                files: Vec::new(),
-            };
+        for route in loose.filter(wanted) {
+            let mut manner = manner(&route);
             let names: Vec<String> = route
                 .spec()
                 .into_iter()
@@ -329,12 +346,15 @@ impl<'a> Api<'a> {
             let Some(host) = routes::host(self, &route, &mut manner, &names) else { continue };
             let manager = made::manager(&self.graft, route.at, Vec::new(), manner.filters, Vec::new(), vec![host]);
             let edge = Edge::somewhere(route.at, "a gateway that is not here");
-            listeners.entry(route.at.file).or_default().push(edge.listener(&self.graft, vec![manager]));
+            let (files, listeners) = listeners.entry(route.at.file).or_default();
+            files.extend(manner.files);
+            listeners.push(edge.listener(&self.graft, vec![manager]));
         }
-        let lowered = listeners.into_iter().map(|(file, listeners)| {
+        let lowered = listeners.into_iter().map(|(file, (mut files, listeners))| {
             let mut configuration = made::lower(&self.graft, listeners);
             configuration.hops.iter_mut().for_each(made::veil);
-            configuration.files = vec![file];
+            files.insert(file);
+            configuration.files = files.into_iter().collect();
             configuration
         });
         lowered.collect()

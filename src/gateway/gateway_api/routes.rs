@@ -1,7 +1,7 @@
 //! Routes of the Gateway API: which requests they take, what their filters do, and where they send them.
 
-use super::{Api, Manner};
-use crate::config::graft::{Graft, Piece};
+use super::{Api, ENVOY_GATEWAY, Manner};
+use crate::config::graft::Piece;
 use crate::config::kubernetes::Object;
 use crate::gateway::envoy::made::{self, Action, Entries, Headers};
 use crate::gateway::tree::At;
@@ -40,7 +40,7 @@ pub(super) fn host<'a>(api: &Api<'a>, route: &Object<'a>, manner: &mut Manner<'a
 /// Where a route sends bytes.
 pub(super) fn bytes<'a>(api: &Api<'a>, route: &Object<'a>) -> Vec<Piece> {
     let rules = route.spec().into_iter().flat_map(|spec| spec.list("rules"));
-    rules.flat_map(|rule| rule.list("backendRefs")).map(|at| backend(&api.graft, route, at)).collect()
+    rules.flat_map(|rule| rule.list("backendRefs")).map(|at| backend(api, route, at)).collect()
 }
 
 /// How specific a condition is: exact paths, then longer ones, then more conditions of other kinds.
@@ -66,14 +66,23 @@ impl Order {
 }
 
 /// The service that a reference means.
-fn backend(graft: &Graft, route: &Object<'_>, at: At<'_>) -> Piece {
+fn backend<'a>(api: &Api<'a>, route: &Object<'a>, at: At<'a>) -> Piece {
     let name = at.word("name").unwrap_or("?");
     let namespace = at.word("namespace").or(route.namespace);
-    let said = at.get("name").unwrap_or(at);
-    match at.word("kind") {
-        None | Some("Service") => graft.text(said, made::service(name, namespace, at.word("port"))),
-        Some(kind) => graft.text(said, format!("{kind} {name}").to_lowercase()),
-    }
+    let meant = match at.word("kind") {
+        None | Some("Service") => made::service_of(api.objects, at.file, name, namespace, at.word("port")),
+        Some("Backend") => endpoint(api, at.file, namespace, name).unwrap_or_else(|| format!("backend {name}")),
+        Some(kind) => format!("{kind} {name}").to_lowercase(),
+    };
+    api.graft.text(at.get("name").unwrap_or(at), meant)
+}
+
+/// The host that a backend of Envoy Gateway stands for, if it is one alone.
+fn endpoint(api: &Api<'_>, from: u32, namespace: Option<&str>, name: &str) -> Option<String> {
+    let spec = api.objects.find(from, ENVOY_GATEWAY, "Backend", namespace, name).one()?.spec()?;
+    let mut endpoints = spec.list("endpoints");
+    let named = endpoints.next().filter(|_| endpoints.next().is_none())?.get("fqdn")?;
+    Some(made::service(named.word("hostname")?, None, named.word("port")))
 }
 
 struct Rule<'a, 'w> {
@@ -109,7 +118,7 @@ impl<'a> Rule<'a, '_> {
             let mut own = Filtered::default();
             at.list("filters").for_each(|filter| _ = self.filter(filter, matched, &mut own));
             let mut entries = own.headers.entries(graft, *at);
-            entries.push(("name", backend(graft, &self.route, *at)));
+            entries.push(("name", backend(self.api, &self.route, *at)));
             graft.mapping(*at, entries)
         });
         let clusters = graft.list(self.at, weighted.collect());
@@ -131,7 +140,7 @@ impl<'a> Rule<'a, '_> {
                     self.modify(modifier, into);
                 }
             }
-            Some("URLRewrite") if !self.literal => {
+            Some("URLRewrite") => {
                 if let Some(rewrite) = filter.get("urlRewrite") {
                     self.rewrite(rewrite, matched, &mut into.action);
                 }
@@ -162,7 +171,7 @@ impl<'a> Rule<'a, '_> {
                     None => into.headers.anything(graft, filter),
                 }
             }
-            Some("ResponseHeaderModifier" | "RequestMirror" | "URLRewrite") => {}
+            Some("ResponseHeaderModifier" | "RequestMirror") => {}
             _ => into.headers.anything(graft, filter),
         }
         true
@@ -191,14 +200,15 @@ impl<'a> Rule<'a, '_> {
 
     fn rewrite(&self, rewrite: At<'a>, matched: Option<At<'a>>, action: &mut Entries) {
         let graft = &self.api.graft;
-        if let Some(host) = rewrite.get("hostname").filter(|at| !at.is_empty()) {
+        // Who serves the route may tell upstreams what the host was; Kong tells what the path was, too.
+        if let Some(host) = rewrite.get("hostname").filter(|at| !at.is_empty() && !self.literal) {
             action.push(("host_rewrite_literal", graft.text(host, host.text().unwrap_or("?"))));
             action.push((
                 "append_x_forwarded_host",
                 graft.text(host, if self.api.tells_host { "true" } else { "false" }),
             ));
         }
-        let Some(path) = rewrite.get("path") else { return };
+        let Some(path) = rewrite.get("path").filter(|_| !(self.literal && self.api.may_be_kong)) else { return };
         let prefix = matched.and_then(|at| at.path(&["path", "value"])).and_then(At::text).unwrap_or("/");
         let replaced = path.get("replacePrefixMatch").or_else(|| path.get("replaceFullPath")).unwrap_or(path);
         // What is replaced by itself stays.

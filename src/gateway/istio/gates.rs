@@ -78,8 +78,8 @@ impl<'a> Server<'a> {
             filters.push(made::tcp_proxy(graft, self.at, clusters));
         } else {
             let mut hosts = routes::hosts(world, self, bound);
-            if bound.is_empty() && around.says_details() {
-                // Its routes stand elsewhere: what the mesh says holds for all of them.
+            if bound.is_empty() && around.says_details(self) {
+                // Its routes stand elsewhere: what mesh and patches say holds for all of them.
                 hosts.push(made::everything(graft, self.at, "an upstream that is not here"));
             }
             if hosts.is_empty() {

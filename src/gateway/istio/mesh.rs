@@ -1,8 +1,8 @@
 //! What holds for all proxies of a mesh: the settings of `MeshConfig`, wherever they stand, and what pods set aside from it.
 
-use super::World;
+use super::{World, chooses};
 use crate::config::graft::Piece;
-use crate::config::kubernetes::{self, Objects};
+use crate::config::kubernetes::{self, Manifests, Objects};
 use crate::gateway::envoy::made::{self, Edge};
 use crate::gateway::files::Files;
 use crate::gateway::tree::{At, Switch};
@@ -11,6 +11,9 @@ use crate::syntax::yaml::{self, Node};
 
 /// The annotation by which a pod sets its proxy apart.
 const ANNOTATION: &str = "proxy.istio.io/config";
+/// Where values of charts say what pods are annotated with, and how deep in them that is looked for.
+const CHARTED: &str = "podAnnotations";
+const DEEP: usize = 8;
 
 /// The settings, read.
 #[derive(Debug)]
@@ -19,8 +22,8 @@ pub(super) struct Meshes<'a> {
     objects: Vec<At<'a>>,
     /// In values of charts, and as texts within objects.
     texts: Vec<(u32, Node)>,
-    /// Of pods: their labels, and the number of their settings among `apart`.
-    pods: Vec<At<'a>>,
+    /// Of pods: what they are known by, each with its settings at the same place of `apart`.
+    pods: Vec<Pod<'a>>,
     apart: Vec<(u32, Node)>,
 }
 
@@ -39,13 +42,39 @@ impl PartialEq for Mesh<'_> {
 /// Settings of some proxies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Apart<'a> {
-    /// The labels of their pods.
-    pub(super) labels: At<'a>,
+    pub(super) pod: Pod<'a>,
     pub(super) at: At<'a>,
 }
 
+/// What pods are known by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pod<'a> {
+    labels: Option<At<'a>>,
+    /// The name of the gateway's chart, after which it labels them where nothing else is said.
+    name: Option<&'a str>,
+}
+
+impl Pod<'_> {
+    /// Whether a gateway with this selector is for them.
+    pub(super) fn is_meant(&self, selector: At<'_>) -> bool {
+        if self.labels.is_some_and(|labels| chooses(selector, labels)) {
+            return true;
+        }
+        let Some(name) = self.name else { return false };
+        let own = |key: &str| self.labels?.entries().find(|(label, _)| *label == key).map(|(_, at)| at);
+        let mut wanted = selector.entries().peekable();
+        wanted.peek().is_some()
+            && wanted.all(|(key, value)| match (own(key), key) {
+                (Some(label), _) => label.text().is_some() && label.text() == value.text(),
+                (None, "app") => value.text() == Some(name),
+                (None, "istio") => value.text() == Some(name.strip_prefix("istio-").unwrap_or(name)),
+                _ => false,
+            })
+    }
+}
+
 impl<'a> Meshes<'a> {
-    pub(super) fn read(files: &Files, own: &[u32], objects: &Objects<'a>) -> Self {
+    pub(super) fn read(files: &Files, own: &[u32], manifests: &'a Manifests, objects: &Objects<'a>) -> Self {
         let mut all = Self { objects: Vec::new(), texts: Vec::new(), pods: Vec::new(), apart: Vec::new() };
         for object in objects.iter() {
             let paths: [&[&str]; 3] = [
@@ -68,9 +97,16 @@ impl<'a> Meshes<'a> {
                     .and_then(|at| at.entries().find(|(key, _)| *key == ANNOTATION))
                 && let Some(node) = kubernetes::inner_tree(files, at.1)
             {
-                all.pods.push(labels);
+                all.pods.push(Pod { labels: Some(labels), name: None });
                 all.apart.push((labels.file, node));
             }
+        }
+        let holds = |at: &At<'_>| {
+            let text = files.get(at.file).text.as_bytes();
+            [CHARTED, ANNOTATION].iter().all(|word| memchr::memmem::find(text, word.as_bytes()).is_some())
+        };
+        for root in manifests.roots().filter(holds) {
+            all.charted(files, root, None, DEEP);
         }
         for file in own {
             let text = &files.get(*file).text;
@@ -90,6 +126,27 @@ impl<'a> Meshes<'a> {
         all
     }
 
+    /// What values of charts, and the operator's, have pods annotated with.
+    fn charted(&mut self, files: &Files, at: At<'a>, outer: Option<At<'a>>, deep: usize) {
+        let annotations = at.get(CHARTED).into_iter().flat_map(At::entries);
+        for (_, setting) in annotations.filter(|(key, _)| *key == ANNOTATION) {
+            let said = |key: &str| at.get(key).or_else(|| outer?.get(key));
+            let labels = said("labels").or_else(|| said("label"));
+            if let Some(node) = kubernetes::inner_tree(files, setting) {
+                self.pods.push(Pod { labels, name: said("name").and_then(kubernetes::known) });
+                self.apart.push((at.file, node));
+            }
+        }
+        if deep > 0 {
+            let items = if at.node.entries().is_empty() { at.items().collect() } else { Vec::new() };
+            for inner in at.entries().map(|(_, inner)| inner).chain(items) {
+                if inner.node.text().is_none() {
+                    self.charted(files, inner, Some(at), deep - 1);
+                }
+            }
+        }
+    }
+
     /// All settings of meshes.
     pub(super) fn all(&self) -> Vec<Mesh<'_>> {
         let texts = self.texts.iter().map(|(file, node)| At::root(*file, node));
@@ -99,7 +156,7 @@ impl<'a> Meshes<'a> {
     /// All settings of some proxies.
     pub(super) fn apart(&self) -> Vec<Apart<'_>> {
         let settings = self.apart.iter().map(|(file, node)| At::root(*file, node));
-        self.pods.iter().zip(settings).map(|(labels, at)| Apart { labels: *labels, at }).collect()
+        self.pods.iter().zip(settings).map(|(pod, at)| Apart { pod: *pod, at }).collect()
     }
 }
 

@@ -49,7 +49,7 @@ impl FrontEnd for Istio {
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
         let manifests = Manifests::read(files, own);
         let objects = manifests.objects(files);
-        let meshes = Meshes::read(files, own, &objects);
+        let meshes = Meshes::read(files, own, &manifests, &objects);
         let world =
             World { files, objects: &objects, meshes: meshes.all(), apart: meshes.apart(), graft: Graft::new(files) };
         let mut configurations = world.configurations();
@@ -291,9 +291,12 @@ impl<'a> World<'a> {
         let host = destination.word("host")?;
         let port = destination.path(&["port", "number"]).and_then(At::text);
         let name = made::service(host, route.namespace, None);
-        let mut parts = name.split('.');
+        let mut parts = name.strip_suffix(".svc.cluster.local").unwrap_or(&name).split('.');
+        let (service, namespace) = (parts.next()?, parts.next());
+        if let Some(host) = self.objects.external_name(route.at.file, namespace, service) {
+            return Some(made::service(host, None, port));
+        }
         let only = || {
-            let (service, namespace) = (parts.next()?, parts.next());
             let found = self.objects.find(route.at.file, &[""], "Service", namespace, service).one()?;
             let ports: Vec<At<'a>> = found.spec()?.list("ports").collect();
             let [port] = ports.as_slice() else { return None };

@@ -85,7 +85,7 @@ impl<'a> Around<'a> {
         files.extend(meshes.iter().map(Mesh::file));
         let apart = world.apart.iter().filter(|apart| {
             let seen = world.objects.sees(gate.object.at.file, apart.at.file);
-            seen && gate.selector().is_some_and(|labels| chooses(labels, apart.labels))
+            seen && gate.selector().is_some_and(|labels| apart.pod.is_meant(labels))
         });
         let said: Vec<At<'a>> = apart.filter_map(|apart| mesh::details(apart.at)).collect();
         let details =
@@ -96,9 +96,10 @@ impl<'a> Around<'a> {
         Self { files, details, tokens, asked, patches: parts(&patches), meshes }
     }
 
-    /// Whether something says how the header with the certificate is dealt with.
-    pub(super) const fn says_details(&self) -> bool {
-        matches!(self.details, Details::Said(_))
+    /// Whether something says how a server deals with the header with the certificate.
+    pub(super) fn says_details(&self, server: &Server<'a>) -> bool {
+        let mut patches = self.patches.iter().filter(|patch| fits(**patch, server));
+        matches!(self.details, Details::Said(_)) || patches.any(|patch| forwards(*patch).is_some())
     }
 
     /// What a patch makes of the transport of a server.
@@ -157,6 +158,18 @@ fn fits(patch: At<'_>, server: &Server<'_>) -> bool {
         && port.is_none_or(|port| server.port().is_none_or(|own| own == port))
 }
 
+/// What a patch says of how the header with the certificate is dealt with.
+fn forwards(patch: At<'_>) -> Option<At<'_>> {
+    let value = patch.path(&["patch", "value"]).filter(|_| patch.word("applyTo") == Some("NETWORK_FILTER"))?;
+    configured(value)?.get("forward_client_cert_details")
+}
+
+/// The settings of a filter in a patch.
+fn configured(value: At<'_>) -> Option<At<'_>> {
+    let config = value.get("typed_config").or_else(|| value.get("config"))?;
+    Some(config.get("value").filter(|_| config.get("type_url").is_some()).unwrap_or(config))
+}
+
 /// What patches amount to.
 #[derive(Default)]
 struct Patched {
@@ -186,8 +199,7 @@ impl Patched {
             let Some(value) = part.get("value") else { continue };
             match patch.word("applyTo").unwrap_or_default() {
                 "NETWORK_FILTER" => {
-                    let Some(config) = value.get("typed_config").or_else(|| value.get("config")) else { continue };
-                    let config = config.get("value").filter(|_| config.get("type_url").is_some()).unwrap_or(config);
+                    let Some(config) = configured(value) else { continue };
                     let set = MANAGER.iter().filter_map(|key| Some((*key, graft.copy(config.get(key)?))));
                     all.manager.extend(set);
                     all.logs.extend(config.list("access_log").map(|at| graft.copy(at)));
@@ -305,8 +317,7 @@ pub(super) fn forwarding<'a>(world: &World<'a>, gates: &[Gate<'a>]) -> Vec<(u32,
     let always = loose.filter_map(|policy| {
         let said = parts(&[policy]).into_iter().find_map(|part| {
             let gateway = part.path(&["match", "context"]).and_then(At::text) == Some("GATEWAY");
-            let config = part.path(&["patch", "value", "typed_config"]).filter(|_| gateway)?;
-            config.get("forward_client_cert_details").filter(|at| at.text() == Some("ALWAYS_FORWARD_ONLY"))
+            forwards(part).filter(|at| gateway && at.text() == Some("ALWAYS_FORWARD_ONLY"))
         })?;
         let settings = vec![("forward_client_cert_details", world.graft.copy(said))];
         Some((policy.at.file, workload(world, &policy, Vec::new(), settings, Vec::new())))
