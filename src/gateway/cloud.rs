@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::files::Files;
-use super::hop::{Arrival, Client, ClientAuth, Hop, Listener, PathMatch, Place, Protocol, Request, Route, Upstream};
+use super::hop::{
+    Arrival, Client, ClientAuth, Cors, Hop, Listener, PathMatch, Place, Protocol, Request, Route, Upstream,
+};
 use super::run::{Handshake, Run};
 use super::{Configuration, Hole};
 use crate::config::estate::{Estate, Field, Identity, Resource, Sources, Value};
@@ -68,6 +70,19 @@ pub(super) const fn route(label: String) -> Route {
     Route { label, path: PathMatch::Any, when: Vec::new() }
 }
 
+/// What browsers are answered, as a block with `allow_headers` and `expose_headers` says it.
+pub(super) fn cors(block: Field<'_>) -> Cors {
+    let list = |key: &str| {
+        block.at(key)?;
+        let mut names: Vec<String> = block.texts(key)?.iter().map(|name| name.to_ascii_lowercase()).collect();
+        if names.iter().any(|name| name == "*") {
+            names.extend(["dpop".to_owned(), "dpop-nonce".to_owned()]);
+        }
+        Some(names)
+    };
+    Cors { allow: list("allow_headers"), expose: list("expose_headers"), place: block.place_of("allow_headers") }
+}
+
 /// The resource, or whatever else, to which a setting sends requests.
 pub(super) fn upstream(setting: Field<'_>, what: &str, label: &[&str]) -> Upstream {
     let value = setting.value();
@@ -85,6 +100,11 @@ pub(super) fn upstream(setting: Field<'_>, what: &str, label: &[&str]) -> Upstre
         }
     };
     Upstream { label, names, protocol: Protocol::Http, place: setting.place() }
+}
+
+/// What is behind a resource that does not say itself where requests go.
+pub(super) fn behind(resource: &Resource<'_>, label: String) -> Upstream {
+    Upstream { label, names: vec![resource.address()], protocol: Protocol::Http, place: resource.place }
 }
 
 /// What becomes of each kind of client, given what is done to the request of one that gets through.

@@ -1,9 +1,11 @@
 //! Google Cloud: Application Load Balancers with their TLS policies, URL maps and backend services, as Terraform declares
-//! them.
+//! them and `gcloud` exports them.
 //!
 //! Sources: "Mutual TLS overview", "Create custom headers in backend services", "Create custom headers in URL maps" and the
 //! reference of URL maps (Cloud Load Balancing), and the schema of the Terraform provider. What becomes of a header that a
 //! client sends itself where a custom header has nothing to put in its place is not documented, and unknown here.
+
+use std::collections::BTreeSet;
 
 use super::cloud::{self, Referring};
 use super::files::Files;
@@ -13,8 +15,9 @@ use super::hop::{
 use super::rule::Rule;
 use super::run::{Handshake, Run};
 use super::{Configuration, Detail, FrontEnd, Hole};
-use crate::config::estate::{Estate, Field, Resource, Value};
+use crate::config::estate::{Estate, Field, Identity, Resource, Value};
 use crate::config::terraform::is_terraform;
+use crate::config::tree::Switch;
 
 /// Google Cloud.
 #[derive(Debug)]
@@ -22,7 +25,12 @@ pub struct Gcp;
 
 const HTTPS: &[&str] = &["google_compute_target_https_proxy", "google_compute_region_target_https_proxy"];
 const HTTP: &[&str] = &["google_compute_target_http_proxy", "google_compute_region_target_http_proxy"];
+const MAPS: &[&str] = &["google_compute_url_map", "google_compute_region_url_map"];
+const SERVICES: &[&str] = &["google_compute_backend_service", "google_compute_region_backend_service"];
 const RULES: &[&str] = &["google_compute_global_forwarding_rule", "google_compute_forwarding_rule"];
+/// Endpoints outside, each with the group that it belongs to.
+const ENDPOINTS: &[&str] = &["google_compute_global_network_endpoint", "google_compute_region_network_endpoint"];
+const GROUP_KEYS: &[&str] = &["global_network_endpoint_group", "region_network_endpoint_group"];
 /// Buckets check no tokens.
 const BUCKET: &str = "google_compute_backend_bucket";
 
@@ -41,7 +49,7 @@ impl FrontEnd for Gcp {
             "google_compute_region_backend_service",
             "google_network_security_server_tls_policy",
         ];
-        is_terraform(name) && cloud::declares(name, text, TYPES, &[])
+        if is_terraform(name) { cloud::declares(name, text, TYPES, &[]) } else { is_export(name, text) }
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
@@ -102,25 +110,71 @@ impl FrontEnd for Gcp {
     }
 }
 
+/// Whether a text holds exported resources: keys that few others have.
+fn is_export(name: &str, text: &str) -> bool {
+    const KEYS: &[&str] = &["pathMatchers", "mtlsPolicy", "loadBalancingScheme", "serverTlsPolicy", "compute#target"];
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    matches!(ending, "yaml" | "yml" | "json")
+        && KEYS.iter().any(|key| memchr::memmem::find(text.as_bytes(), key.as_bytes()).is_some())
+        && memchr::memmem::find(text.as_bytes(), b"apiVersion").is_none()
+}
+
 /// The load balancers of an estate.
 fn configuration(estate: &Estate<'_>) -> Configuration {
     let mut into = Configuration { complete: true, ..Configuration::default() };
     let rules = Referring::new(estate.resources(RULES), &["target"]);
+    let maps = estate.resources(MAPS);
+    let endpoints = Referring::new(estate.resources(ENDPOINTS), GROUP_KEYS);
+    let mut used: BTreeSet<Identity> = BTreeSet::new();
+    let proxies = [HTTPS, HTTP].map(|kinds| estate.resources(kinds).len()).iter().sum::<usize>();
     for (kinds, tls) in [(HTTPS, true), (HTTP, false)] {
         for proxy in estate.resources(kinds) {
             let (listener, handshake) = listener(proxy, tls, &rules, &mut into);
             match proxy.body.target("url_map") {
-                Some(map) => Balancer { listener, handshake, map }.ways(&mut into),
-                None => into.complete = false,
+                Some(map) => {
+                    used.insert(map.identity());
+                    Balancer { listener, handshake, map: map.body, endpoints: &endpoints }.ways(&mut into);
+                }
+                None => {
+                    into.complete = false;
+                    // The one backend service that is told of certificates is behind the one proxy, whatever the map.
+                    if let ([], 1, [service]) = (maps.as_slice(), proxies, estate.resources(SERVICES).as_slice()) {
+                        sole(&listener, handshake, *service, &mut into);
+                    }
+                }
             }
         }
+    }
+    // Proxies of other maps are declared elsewhere: what these do to requests still can be seen.
+    for map in maps.into_iter().filter(|map| !used.contains(&map.identity())) {
+        let mut listener = cloud::listener(map.label(&["name"]), Vec::new(), true);
+        listener.auth = ClientAuth::Unknown;
+        let handshake = Handshake { auth: ClientAuth::Optional, required: false };
+        into.complete = false;
+        Balancer { listener, handshake, map: map.body, endpoints: &endpoints }.ways(&mut into);
     }
     into
 }
 
+/// The way to a backend service by a URL map that is not here.
+fn sole(listener: &Listener, handshake: Handshake, service: Resource<'_>, into: &mut Configuration) {
+    let steps = custom(service.body);
+    let carriers: Vec<Carrier> = steps.iter().filter_map(Step::carrier).collect();
+    if carriers.is_empty() {
+        return;
+    }
+    let arrivals = cloud::arrivals(handshake, |_, run| steps.iter().for_each(|step| step.apply(run)));
+    let upstream = cloud::behind(&service, format!("backend service {}", service.label(&["name"])));
+    let route = cloud::route("a URL map that is not here".to_owned());
+    let mut hop = cloud::hop(listener, route, upstream, arrivals);
+    hop.carriers = carriers;
+    into.hops.push(hop);
+}
+
 /// A target proxy, with what forwards to it and with its TLS policy.
 fn listener(proxy: Resource<'_>, tls: bool, rules: &Referring<'_>, into: &mut Configuration) -> (Listener, Handshake) {
-    let port = rules.to(&proxy).iter().find_map(|rule| cloud::port(rule.body, "port_range"));
+    let ports = |rule: &Resource<'_>| rule.body.text("port_range")?.split('-').next()?.parse().ok();
+    let port = rules.to(&proxy).iter().find_map(ports);
     let name = proxy.label(&["name"]);
     let label = port.map_or_else(|| name.clone(), |port| format!(":{port} {name}"));
     let mut listener = cloud::listener(label, port.into_iter().collect(), tls);
@@ -151,25 +205,33 @@ fn listener(proxy: Resource<'_>, tls: bool, rules: &Referring<'_>, into: &mut Co
 }
 
 /// A proxy with its URL map.
-struct Balancer<'e> {
+struct Balancer<'e, 'r> {
     listener: Listener,
     handshake: Handshake,
-    map: Resource<'e>,
+    map: Field<'e>,
+    endpoints: &'r Referring<'e>,
 }
 
-impl<'e> Balancer<'e> {
+/// The blocks of a name: Terraform has them in the singular, the API in the plural.
+fn each<'e>(field: Field<'e>, one: &str) -> Vec<Field<'e>> {
+    let mut all = field.blocks(one).all;
+    all.extend(field.blocks(&format!("{one}s")).all);
+    all
+}
+
+impl<'e> Balancer<'e, '_> {
     fn ways(&self, into: &mut Configuration) {
-        let body = self.map.body;
-        let hosts = body.blocks("host_rule");
-        for matcher in body.blocks("path_matcher").all {
+        let body = self.map;
+        let hosts = each(body, "host_rule");
+        for matcher in each(body, "path_matcher") {
             let name = matcher.text("name");
-            let rule = hosts.all.iter().find(|rule| name.is_some() && rule.text("path_matcher") == name);
+            let rule = hosts.iter().find(|rule| name.is_some() && rule.text("path_matcher") == name);
             let mut listener = self.listener.clone();
             let named = rule.and_then(|rule| rule.texts("hosts")).unwrap_or_default();
             listener.hosts =
                 named.iter().filter(|host| !host.contains('*')).map(|host| host.to_ascii_lowercase()).collect();
             let label = name.unwrap_or_else(|| "a path matcher".to_owned());
-            for path in matcher.blocks("path_rule").all {
+            for path in each(matcher, "path_rule") {
                 let paths = path.texts("paths").unwrap_or_default();
                 let matched = match paths.as_slice() {
                     [one] if one == "/*" => PathMatch::Any,
@@ -190,6 +252,18 @@ impl<'e> Balancer<'e> {
         self.way(&self.listener, cloud::route("default".to_owned()), body, "default_service", &[body], into);
     }
 
+    /// The hosts behind a backend service whose endpoints lie on the internet.
+    fn outside(&self, service: Field<'e>) -> Vec<String> {
+        let backends = service.blocks("backend").all;
+        let groups = backends.into_iter().filter_map(|backend| backend.target("group"));
+        let ends = groups.flat_map(|group| self.endpoints.to(&group));
+        let host = |end: &Resource<'e>| {
+            let port = end.body.text("port").unwrap_or_else(|| "443".to_owned());
+            Some(format!("{}:{port}", end.body.text("fqdn")?.to_ascii_lowercase()))
+        };
+        ends.filter_map(host).collect()
+    }
+
     /// A way to a backend service; `levels` have header actions, the innermost first, as they are taken.
     fn way(
         &self,
@@ -205,13 +279,16 @@ impl<'e> Balancer<'e> {
         let Some(service) = owner.at(key).or_else(|| weighted?.at("backend_service")) else { return };
         let target = match service.value() {
             Value::Absent => return,
+            // A bucket that is not here is one nevertheless.
+            Value::Link(link) if link.address.contains("backendBuckets/") => return,
             Value::Link(link) => service.estate().resource(&link),
             _ => None,
         };
         if target.is_some_and(|target| target.kind == BUCKET) || into.hops.len() >= cloud::MOST {
             return;
         }
-        let upstream = cloud::upstream(service, "backend service", &["name"]);
+        let mut upstream = cloud::upstream(service, "backend service", &["name"]);
+        upstream.names.extend(target.into_iter().flat_map(|target| self.outside(target.body)));
         let mut steps = target.map(|target| custom(target.body)).unwrap_or_default();
         let blocks = levels.iter().chain(weighted.as_ref());
         blocks.flat_map(|level| level.blocks("header_action").all).for_each(|block| actions(block, &mut steps));
@@ -240,6 +317,9 @@ impl<'e> Balancer<'e> {
                 }
             }
         }
+        let cors = action.and_then(|action| action.block("cors_policy"));
+        let on = |cors: &Field<'_>| cors.switch("disabled", false) == Switch::Off;
+        hop.cors = cors.filter(on).map(cloud::cors).into_iter().collect();
         into.hops.push(hop);
     }
 }
@@ -315,8 +395,11 @@ fn custom(service: Field<'_>) -> Vec<Step> {
 
 /// What a header action does: first it takes away, then it adds.
 fn actions(action: Field<'_>, into: &mut Vec<Step>) {
-    for name in action.texts("request_headers_to_remove").unwrap_or_default() {
-        let place = action.place_of("request_headers_to_remove");
+    let key = "request_headers_to_remove";
+    let names = action.texts(key).unwrap_or_default();
+    let written = action.at(key).map(Field::items).filter(|items| items.len() == names.len()).unwrap_or_default();
+    for (number, name) in names.into_iter().enumerate() {
+        let place = written.get(number).map_or_else(|| action.place_of(key), |item| item.place());
         into.push(Step { name: name.to_ascii_lowercase(), value: None, beside: false, place });
     }
     for add in action.blocks("request_headers_to_add").all {

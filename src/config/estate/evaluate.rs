@@ -38,6 +38,7 @@ impl<'e> Evaluation<'e> {
             Language::Terraform => self.terraform(scope, at),
             Language::CloudFormation => self.cloudformation(scope, at),
             Language::Deployment => self.deployment(scope, at),
+            Language::Export => self.export(scope, at),
         };
         self.depth -= 1;
         value

@@ -1,5 +1,5 @@
-//! Infrastructure as code: the resources that Terraform, CloudFormation and Azure Resource Manager declare, and what their
-//! settings amount to.
+//! Infrastructure as code: the resources that Terraform, CloudFormation and Azure Resource Manager declare, or that Google
+//! Cloud exports, and what their settings amount to.
 //!
 //! The languages write the same settings in nearly the same words (`mutual_authentication { mode = … }`,
 //! `MutualAuthentication: {Mode: …}`), so one reader serves both. What is literal is followed: variables with defaults and
@@ -9,6 +9,7 @@
 mod arm;
 mod cloudformation;
 mod evaluate;
+mod export;
 mod expression;
 mod sources;
 mod terraform;
@@ -92,6 +93,8 @@ enum Language {
     CloudFormation,
     /// Templates of Azure Resource Manager.
     Deployment,
+    /// Exported resources of Google Cloud.
+    Export,
 }
 
 /// Everything that is deployed together: a root module with the modules it calls, or a template.

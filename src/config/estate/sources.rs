@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Estate;
+use super::{Estate, export};
 use crate::config::files::Files;
 use crate::config::place::Place;
 use crate::config::terraform::{self, is_terraform, is_values};
@@ -30,6 +30,8 @@ pub struct Sources {
     pub(super) templates: BTreeMap<u32, Node>,
     /// Templates of Azure Resource Manager.
     pub(super) deployments: BTreeMap<u32, Node>,
+    /// Exported resources of Google Cloud.
+    pub(super) exports: BTreeMap<u32, Vec<Node>>,
     /// Other trees that the code names.
     pub(super) documents: BTreeMap<u32, Node>,
     /// Places that could not be read.
@@ -58,6 +60,10 @@ impl Sources {
         }
         for number in own.iter().filter(|number| !is_terraform(files.get(**number).path())) {
             let mut stream = yaml::parse_functions(&files.get(*number).text);
+            if stream.documents.iter().any(|document| export::collection(document).is_some()) {
+                sources.exports.insert(*number, stream.documents);
+                continue;
+            }
             if stream.documents.is_empty() {
                 continue;
             }
@@ -83,6 +89,7 @@ impl Sources {
         estates.extend(self.templates.iter().map(|(number, tree)| Estate::of_template(*number, tree, self, files)));
         let deployments = self.deployments.iter();
         estates.extend(deployments.map(|(number, tree)| Estate::of_deployment(*number, tree, self, files)));
+        estates.extend(Estate::of_exports(self, files));
         estates
     }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::cloud::{self, Referring};
 use super::super::hop::{
-    Cause, Client, ClientAuth, Cors, Credential, Event, Form, Hop, Listener, Logged, Part, PathMatch, Place, Protocol,
-    Rewrite, Route, Upstream, Value as Held,
+    Cause, Client, ClientAuth, Cors, Credential, Event, Form, Hop, Listener, Logged, Part, PathMatch, Place, Rewrite,
+    Route, Upstream, Value as Held,
 };
 use super::super::run::{Handshake, Run};
 use super::super::{Configuration, Hole};
@@ -210,12 +210,7 @@ impl<'e> Api<'e> {
     /// The way around the name that asks for a certificate.
     fn bypass(&self, around: &Domain) -> Hop {
         let upstream = self.integrations.first().map_or_else(
-            || Upstream {
-                label: format!("the API {}", self.label),
-                names: vec![self.resource.address()],
-                protocol: Protocol::Http,
-                place: self.resource.place,
-            },
+            || cloud::behind(&self.resource, format!("the API {}", self.label)),
             |integration| integration.upstream.clone(),
         );
         let arrivals = cloud::arrivals(Handshake::OFF, |client: Client, run| {
@@ -362,17 +357,7 @@ fn document(body: Field<'_>) -> Option<Field<'_>> {
 
 /// What the API answers browsers.
 fn cors(body: Field<'_>) -> Vec<Cors> {
-    let Some(block) = body.block("cors_configuration") else { return Vec::new() };
-    let list = |key: &str| {
-        block.at(key)?;
-        let mut names: Vec<String> = block.texts(key)?.iter().map(|name| name.to_ascii_lowercase()).collect();
-        if names.iter().any(|name| name == "*") {
-            names.extend(["dpop".to_owned(), "dpop-nonce".to_owned()]);
-        }
-        Some(names)
-    };
-    let place = block.place_of("allow_headers");
-    vec![Cors { allow: list("allow_headers"), expose: list("expose_headers"), place }]
+    body.block("cors_configuration").map(cloud::cors).into_iter().collect()
 }
 
 /// What a stage, or the settings of its methods, writes to a log.

@@ -1,4 +1,4 @@
-//! CloudFront: which headers a distribution forwards, and what it tells origins of client certificates.
+//! CloudFront: which headers a distribution forwards or logs, and what it tells origins of client certificates.
 //!
 //! An origin gets the headers that the cache policy and the origin request policy list, and no others ("Control origin
 //! requests with a policy"); of the certificate it gets the `CloudFront-Viewer-Cert-*` headers that are listed ("Viewer
@@ -6,7 +6,7 @@
 
 use super::super::cloud;
 use super::super::hop::ClientAuth;
-use super::super::hop::{Cause, Event, Form, Others, PathMatch, Place, Route, Value as Held};
+use super::super::hop::{Cause, Credential, Event, Form, Logged, Others, PathMatch, Place, Route, Value as Held};
 use super::super::run::{Handshake, Run};
 use super::super::{Configuration, Hole};
 use crate::config::estate::{Blocks, Estate, Field, Resource, Value};
@@ -116,11 +116,23 @@ fn distribution(resource: Resource<'_>, body: Field<'_>, dpop: bool, into: &mut 
             if handshake.auth.asks() {
                 hop.lost = Some(Event::new(forwarding.place, Cause::NotListed));
             }
+            hop.logs = forwarding.log.into_iter().collect();
             if into.hops.len() < cloud::MOST {
                 into.hops.push(hop);
             }
         }
     }
+}
+
+/// What real-time logs of a behaviour write: `cs-headers` holds the headers of requests with their values ("Use real-time
+/// logs"). Where viewers can only read, credentials come only if something speaks of them.
+fn log(behaviour: Field<'_>, tokens: bool) -> Option<Logged> {
+    let config = behaviour.target("realtime_log_config_arn").filter(|_| tokens)?;
+    let fields = config.body.at("fields")?;
+    let written = |field: &Field<'_>| matches!(field.value(), Value::Text(name) if name == "cs-headers");
+    let place = fields.items().into_iter().find(written)?.place();
+    let active = behaviour.at("realtime_log_config_arn").map(Field::place);
+    Some(Logged { what: Credential::AllHeaders, place, active })
 }
 
 /// The port of a custom origin.
@@ -162,6 +174,8 @@ struct Forwarding {
     unauthorized: Option<Place>,
     /// Whether what is not forwarded is worth a word: proofs are spoken of, and more than reading is allowed.
     tells: bool,
+    /// What is written to a log.
+    log: Option<Logged>,
 }
 
 impl Forwarding {
@@ -175,8 +189,9 @@ impl Forwarding {
         .iter()
         .any(|key| behaviour.at(key).is_some() || behaviour.blocks(key).unsure);
         let writes = behaviour.texts("allowed_methods").is_some_and(|all| all.iter().any(|method| method == "POST"));
+        let log = log(behaviour, dpop || writes);
         let (forwarded, place) = match (behaviour.at("origin_request_policy_id"), behaviour.at("cache_policy_id")) {
-            (None, None) => return Self::legacy(behaviour, functions, dpop && writes),
+            (None, None) => return Self { log, ..Self::legacy(behaviour, functions, dpop && writes) },
             (request, cache) => {
                 let cached = cache.map_or(Forwarded::These(Vec::new()), |field| {
                     policy(field, "parameters_in_cache_key_and_forwarded_to_origin")
@@ -185,7 +200,7 @@ impl Forwarding {
                 (joined(cached, asked), request.or(cache).map_or(behaviour.place(), Field::place))
             }
         };
-        Self { forwarded, place, functions, tells: dpop && writes, unauthorized: None }
+        Self { forwarded, place, functions, tells: dpop && writes, unauthorized: None, log }
     }
 
     /// Without policies all headers are forwarded but `Authorization`, which GET and HEAD requests lose unless it is listed
@@ -198,7 +213,7 @@ impl Forwarding {
             .as_ref()
             .is_some_and(|names| !names.iter().any(|name| name == "*" || name.eq_ignore_ascii_case("authorization")));
         let forwarded = if listed.is_some() { Forwarded::All(Vec::new()) } else { Forwarded::Unknown };
-        Self { forwarded, place, functions, tells, unauthorized: Some(place).filter(|_| lost && tells) }
+        Self { forwarded, place, functions, tells, unauthorized: Some(place).filter(|_| lost && tells), log: None }
     }
 
     fn apply(&self, run: &mut Run) {

@@ -122,7 +122,8 @@ impl FrontEnd for Aws {
             ),
             (Rule::DpopBroken, _) => format!("Drop the mapping of {header}."),
             (Rule::Logged, _) => "Take it out of the access log format; of `$context.identity.clientCert` subject and serial \
-                 number do. Set `data_trace_enabled = false`, and take tokens from headers, not from the query."
+                 number do, and in real-time logs of CloudFront `cs-header-names` in place of `cs-headers`. Set \
+                 `data_trace_enabled = false`, and take tokens from headers, not from the query."
                 .to_owned(),
         }
     }

@@ -6,6 +6,7 @@
 //! and is left out.
 
 mod application_gateway;
+mod diagnostic;
 mod policy;
 mod site;
 
@@ -46,11 +47,16 @@ impl FrontEnd for Azure {
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
         let mut all = cloud::configurations(files, own, |estate| {
-            let mut parts = vec![application_gateway::configuration(estate), site::configuration(estate)];
+            let mut parts = vec![
+                application_gateway::configuration(estate),
+                site::configuration(estate),
+                diagnostic::configuration(estate),
+            ];
             parts.extend(policy::configurations(estate));
             parts
         });
         all.extend(policy::of_files(files, own, &all));
+        policy::guard(&mut all);
         all
     }
 
@@ -60,6 +66,7 @@ impl FrontEnd for Azure {
             (Rule::Stripped, Cause::Mode) => "azure-apim-client-cert-not-forwarded",
             (Rule::Stripped, _) => "azure-appgw-client-cert-not-forwarded",
             (Rule::Spoofable, Cause::ClientWins | Cause::Appended) => "azure-apim-set-header-skip-append",
+            (Rule::Spoofable, Cause::Conditional) => "azure-apim-set-header-conditional",
             (Rule::Spoofable, _) => "azure-cert-header-unguarded",
             (Rule::NotRequested, _) => "azure-client-cert-not-requested",
             (Rule::Malformed, _) => "azure-cert-malformed",
@@ -92,6 +99,9 @@ impl FrontEnd for Azure {
                 "Add a rewrite rule set to the routing rule with `request_header_configuration {{ header_name = \
                  \"{header}\" header_value = \"{{var_client_certificate}}\" }}`."
             ),
+            (Rule::Spoofable, Cause::Conditional) => {
+                format!("Delete it before the condition: `<set-header name=\"{header}\" exists-action=\"delete\" />`.")
+            }
             (Rule::Spoofable, Cause::ClientWins | Cause::Appended) => {
                 format!("Write `exists-action=\"override\"` in the set-header of {header}.")
             }
@@ -122,7 +132,11 @@ impl FrontEnd for Azure {
                 "Keep host and path as the client signed them, or tell the backend what they were.".to_owned()
             }
             (Rule::DpopBroken, _) => format!("Drop what deletes or replaces {header}."),
-            (Rule::Logged, _) => format!("Log no {header}; a hash of it at most."),
+            (Rule::Logged, _) => {
+                "Log no credentials, a hash of them at most: take Authorization and DPoP out of the trace or out \
+                 of `headers_to_log`, or mask them with `data_masking`."
+                    .to_owned()
+            }
         }
     }
 }

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::super::Configuration;
-use super::super::cloud;
+use super::super::cloud::{self, Referring};
 use super::super::files::Files;
 use super::super::hop::{
-    Carrier, Cause, ClientAuth, Cors, Credential, Event, Form, Listener, Logged, Part, PathMatch, Place, Protocol,
-    Rewrite, Route, Upstream, Value as Held,
+    Arrival, Carrier, Cause, Client, ClientAuth, Cors, Credential, Event, Form, Hop, Listener, Logged, Part, PathMatch,
+    Place, Protocol, Rewrite, Route, Slot, Upstream, Value as Held,
 };
 use super::super::run::{Handshake, Run};
 use crate::config::estate::{Estate, Resource, Value};
@@ -37,11 +37,11 @@ pub(super) fn is_policy(name: &str, text: &str) -> bool {
 /// The policies that Terraform names or holds.
 pub(super) fn configurations(estate: &Estate<'_>) -> Vec<Configuration> {
     let mut all = Vec::new();
-    let services = estate.resources(&["azurerm_api_management"]);
+    let services = Services::of(estate);
     for resource in estate.resources(POLICIES) {
         let body = resource.body;
         let Some(content) = body.at("xml_content") else { continue };
-        let listener = listener(&services, resource);
+        let listener = services.listener(resource);
         let label = body.target("api_name").map_or_else(|| resource.name.to_owned(), |api| api.label(&["name"]));
         let api = body.target("api_name").and_then(|api| api.body.text("service_url"));
         // A heredoc has its text as it stands in the file; so places hold.
@@ -93,37 +93,90 @@ pub(super) fn of_files(files: &Files, own: &[u32], known: &[Configuration]) -> V
     all
 }
 
-/// Where clients of a policy connect: the service it belongs to.
-fn listener<'e>(services: &[Resource<'e>], policy: Resource<'e>) -> Listener {
-    let service = ["api_management_name", "api_management_id"].iter().find_map(|key| policy.body.target(key));
-    let service = service.or_else(|| services.first().copied().filter(|_| services.len() == 1));
-    let Some(service) = service else {
-        let mut listener = cloud::listener("API Management".to_owned(), vec![443], true);
-        listener.auth = ClientAuth::Unknown;
-        return listener;
+/// What one policy deletes for everybody, it may delete around another one (`<base />`): there it is not known what the
+/// client's own header comes to.
+pub(super) fn guard(all: &mut [Configuration]) {
+    let deletes = |hop: &Hop| -> Vec<String> {
+        let Some(request) = hop.arrival(Client::Anonymous).request() else { return Vec::new() };
+        let gone = request.headers.iter().filter(|(_, slot)| slot.values.is_empty());
+        let filled = |name: &String| hop.carriers.iter().any(|carrier| carrier.header == *name);
+        gone.map(|(name, _)| name.clone()).filter(|name| !filled(name)).collect()
     };
-    let mut listener = cloud::listener(service.label(&["name"]), vec![443], true);
-    let blocks = service.body.blocks("hostname_configuration");
-    let names: Vec<_> = blocks.all.iter().flat_map(|block| block.blocks("proxy").all).collect();
-    listener.hosts = names.iter().filter_map(|name| name.text("host_name")).collect();
-    let asks = names
-        .iter()
-        .map(|name| (name.switch("negotiate_client_certificate", false), name))
-        .find(|(asks, _)| *asks != Switch::Off);
-    let consumption = service.body.switch("client_certificate_enabled", false);
-    match (asks, consumption) {
-        (Some((Switch::On, name)), _) => {
-            listener.auth = ClientAuth::Unverified;
-            listener.asks_at = Some(name.place_of("negotiate_client_certificate"));
+    let gone: BTreeSet<String> = all.iter().flat_map(|one| &one.hops).flat_map(deletes).collect();
+    for hop in all.iter_mut().flat_map(|one| &mut one.hops) {
+        for arrival in &mut hop.arrivals {
+            let Arrival::Reaches(request) = arrival else { continue };
+            for (_, slot) in request.headers.iter_mut().filter(|(name, _)| gone.contains(*name)) {
+                if slot.event.as_ref().is_some_and(|event| event.cause == Cause::Conditional) {
+                    *slot = Slot { values: vec![Held::Unknown], event: None };
+                }
+            }
         }
-        (_, Switch::On) => {
-            listener.auth = ClientAuth::Unverified;
-            listener.asks_at = Some(service.body.place_of("client_certificate_enabled"));
-        }
-        // Custom names may be resources of their own.
-        _ => listener.auth = ClientAuth::Unknown,
     }
-    listener
+}
+
+/// The services of an estate, with the host names that are resources of their own.
+struct Services<'e> {
+    services: Vec<Resource<'e>>,
+    domains: Referring<'e>,
+    /// Gateways that others run have names and settings of their own.
+    hosted: bool,
+}
+
+impl<'e> Services<'e> {
+    fn of(estate: &'e Estate<'e>) -> Self {
+        Self {
+            services: estate.resources(&["azurerm_api_management"]),
+            domains: Referring::new(
+                estate.resources(&["azurerm_api_management_custom_domain"]),
+                &["api_management_id"],
+            ),
+            hosted: !estate.resources(&["azurerm_api_management_gateway_host_name_configuration"]).is_empty(),
+        }
+    }
+
+    /// Where clients of a policy connect: the service it belongs to.
+    fn listener(&self, policy: Resource<'e>) -> Listener {
+        let service = ["api_management_name", "api_management_id"].iter().find_map(|key| policy.body.target(key));
+        let service = service.or_else(|| self.services.first().copied().filter(|_| self.services.len() == 1));
+        let Some(service) = service else {
+            let mut listener = cloud::listener("API Management".to_owned(), vec![443], true);
+            listener.auth = ClientAuth::Unknown;
+            return listener;
+        };
+        let mut listener = cloud::listener(service.label(&["name"]), vec![443], true);
+        let own = service.body.blocks("hostname_configuration");
+        let mut names = Vec::new();
+        let mut unsure = own.unsure || self.hosted;
+        for (field, key) in own.all.iter().map(|block| (*block, "proxy")).chain(
+            self.domains.to(&service).iter().flat_map(|domain| ["gateway", "proxy"].map(|key| (domain.body, key))),
+        ) {
+            let blocks = field.blocks(key);
+            unsure |= blocks.unsure;
+            names.extend(blocks.all);
+        }
+        listener.hosts = names.iter().filter_map(|name| name.text("host_name")).collect();
+        let asks = names
+            .iter()
+            .map(|name| (name.switch("negotiate_client_certificate", false), name))
+            .find(|(asks, _)| *asks != Switch::Off);
+        let consumption = service.body.switch("client_certificate_enabled", false);
+        match (asks, consumption) {
+            (Some((Switch::On, name)), _) => {
+                listener.auth = ClientAuth::Unverified;
+                listener.asks_at = Some(name.place_of("negotiate_client_certificate"));
+            }
+            (_, Switch::On) => {
+                listener.auth = ClientAuth::Unverified;
+                listener.asks_at = Some(service.body.place_of("client_certificate_enabled"));
+            }
+            // Host names are here, and none of them asks.
+            (None, Switch::Off) if !names.is_empty() && !unsure => {}
+            // Custom names may be declared elsewhere.
+            _ => listener.auth = ClientAuth::Unknown,
+        }
+        listener
+    }
 }
 
 /// A policy document.
@@ -145,6 +198,8 @@ struct Gathered {
     carriers: Vec<Carrier>,
     /// The policy itself checks tokens, or logs in with its own.
     consumes: bool,
+    /// It logs in at the backend with a token of its own.
+    identity: Option<Place>,
     /// What turns clients without a valid certificate away.
     validates: Option<Place>,
     /// It compares the certificate with the token itself.
@@ -160,8 +215,50 @@ struct Step {
     name: String,
     action: String,
     values: Vec<Held>,
-    perhaps: bool,
+    when: When,
     place: Place,
+}
+
+/// Whether something is done for clients with a certificate and for those without; nothing where that can't be told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct When {
+    with: Option<bool>,
+    without: Option<bool>,
+}
+
+impl When {
+    const ALWAYS: Self = Self { with: Some(true), without: Some(true) };
+    const PERHAPS: Self = Self { with: None, without: None };
+
+    /// For whom a condition holds, as far as it asks for the certificate before anything else.
+    fn holds(condition: &str) -> Self {
+        let bare: String = condition.chars().filter(|c| !c.is_whitespace()).collect();
+        let Some(bare) = bare.strip_prefix("@(").and_then(|rest| rest.strip_suffix(')')) else { return Self::PERHAPS };
+        let bare = bare.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(bare);
+        let Some(rest) = bare.strip_prefix("context.Request.Certificate") else { return Self::PERHAPS };
+        match (rest.strip_prefix("!=null"), rest.strip_prefix("==null")) {
+            (Some(""), _) => Self { with: Some(true), without: Some(false) },
+            (Some(more), _) if more.starts_with("&&") && !more.contains("||") => {
+                Self { with: None, without: Some(false) }
+            }
+            (_, Some("")) => Self { with: Some(false), without: Some(true) },
+            (_, Some(more)) if more.starts_with("||") => Self { with: None, without: Some(true) },
+            _ => Self::PERHAPS,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        let both = |one: Option<bool>, other: Option<bool>| match (one, other) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (Some(true), Some(true)) => Some(true),
+            _ => None,
+        };
+        Self { with: both(self.with, other.with), without: both(self.without, other.without) }
+    }
+
+    fn not(self) -> Self {
+        Self { with: self.with.map(|holds| !holds), without: self.without.map(|holds| !holds) }
+    }
 }
 
 impl Policy<'_> {
@@ -173,7 +270,7 @@ impl Policy<'_> {
         }
         for section in &sections {
             for element in &section.children {
-                self.element(element, false, &mut gathered);
+                self.element(element, When::ALWAYS, &mut gathered);
             }
         }
         for section in policies.children.iter().filter(|one| matches!(one.name.as_str(), "outbound" | "on-error")) {
@@ -183,6 +280,9 @@ impl Policy<'_> {
         let says = self.text.get(whole).unwrap_or_default();
         gathered.binds = says.contains("x5t#S256");
         gathered.consumes |= says.contains(".AsBasic()") || says.contains(".AsJwt()");
+        if let Some(place) = gathered.identity {
+            gathered.authenticate(place, says);
+        }
         let first = sections.first().map_or(policies.tag, |section| section.tag);
         let place = self.place(first);
         let backend = gathered.backend.take().or(self.backend.take().map(|url| (url, place)));
@@ -213,7 +313,8 @@ impl Policy<'_> {
         hop.cors = gathered.cors;
         hop.logs = gathered.logs;
         hop.consumes_authorization = gathered.consumes;
-        Configuration { hops: vec![hop], complete: false, ..Configuration::default() }
+        // Without host names that ask, nobody does.
+        Configuration { hops: vec![hop], complete: auth == ClientAuth::Off, ..Configuration::default() }
     }
 
     fn place(&self, bytes: (usize, usize)) -> Place {
@@ -221,31 +322,36 @@ impl Policy<'_> {
         Place { file: self.file, start: offset(bytes.0), end: offset(bytes.1) }
     }
 
-    fn element(&self, element: &Element, perhaps: bool, into: &mut Gathered) {
+    fn element(&self, element: &Element, when: When, into: &mut Gathered) {
         let place = self.place(element.tag);
+        let perhaps = when != When::ALWAYS;
         match element.name.as_str() {
             "base" => into.outer = true,
             "include-fragment" => into.fragment = true,
-            "set-header" => into.set_header(element, perhaps, place),
+            "set-header" => into.set_header(element, when, place),
             "validate-client-certificate" if !perhaps && element.attribute("validate-trust") != Some("false") => {
                 into.validates = Some(place);
             }
             "choose" => {
+                let mut left = when;
                 for branch in &element.children {
-                    let condition = branch.attribute("condition").unwrap_or_default();
+                    let holds = branch.attribute("condition").map_or(When::ALWAYS, When::holds);
+                    let taken = left.and(holds);
+                    left = left.and(holds.not());
                     let refuses = branch.all("return-response").next().is_some();
-                    if refuses && !perhaps && demands(condition) {
+                    if refuses && taken.without == Some(true) && taken.with != Some(true) {
                         into.validates = Some(self.place(branch.tag));
                     }
-                    branch.children.iter().for_each(|child| self.element(child, true, into));
+                    branch.children.iter().for_each(|child| self.element(child, taken, into));
                 }
             }
             "retry" | "wait" | "limit-concurrency" => {
-                element.children.iter().for_each(|child| self.element(child, perhaps, into));
+                element.children.iter().for_each(|child| self.element(child, when, into));
             }
             "validate-jwt" | "validate-azure-ad-token" | "authentication-basic" => into.consumes = true,
+            "authentication-managed-identity" if perhaps => into.consumes = true,
             "authentication-managed-identity" if element.attribute("output-token-variable-name").is_none() => {
-                into.consumes = true;
+                into.identity = Some(place);
             }
             "rewrite-uri" if !perhaps => into.rewrites.push(Rewrite { part: Part::Path, place, told: false }),
             "set-backend-service" if !perhaps => {
@@ -276,13 +382,6 @@ impl Policy<'_> {
         }
         element.children.iter().for_each(|child| self.logs(child, into));
     }
-}
-
-/// Whether a condition holds for clients without a valid certificate.
-fn demands(condition: &str) -> bool {
-    let bare: String = condition.chars().filter(|c| !c.is_whitespace()).collect();
-    let first = bare.trim_start_matches("@(").trim_start_matches('(');
-    first.starts_with("context.Request.Certificate==null||") || bare == "@(context.Request.Certificate==null)"
 }
 
 /// Whether an expression takes a header's value as it is.
@@ -316,7 +415,7 @@ fn cors(element: &Element, place: Place) -> Cors {
 }
 
 impl Gathered {
-    fn set_header(&mut self, element: &Element, perhaps: bool, place: Place) {
+    fn set_header(&mut self, element: &Element, when: When, place: Place) {
         let Some(name) = element.attribute("name").filter(|name| !name.contains(['@', '{', '$'])) else { return };
         let name = name.to_ascii_lowercase();
         let values: Vec<Held> = element.all("value").map(|value| held(value.text.trim(), &name)).collect();
@@ -326,7 +425,19 @@ impl Gathered {
             }
         }
         let action = element.attribute("exists-action").unwrap_or("override").to_owned();
-        self.steps.push(Step { name, action, values, perhaps, place });
+        self.steps.push(Step { name, action, values, when, place });
+    }
+
+    /// The gateway's token goes on in the place of the client's. That is its business, unless proofs of the client go on
+    /// beside it, and nothing here looks at them.
+    fn authenticate(&mut self, place: Place, says: &str) {
+        let says = says.to_ascii_lowercase();
+        if self.consumes || self.fragment || !says.contains("dpop") || says.contains("\"dpop\"") {
+            self.consumes = true;
+            return;
+        }
+        let (name, action) = ("authorization".to_owned(), "override".to_owned());
+        self.steps.push(Step { name, action, values: vec![Held::Other], when: When::ALWAYS, place });
     }
 
     fn carries(&self, name: &str) -> bool {
@@ -347,8 +458,15 @@ impl Gathered {
                 })
                 .collect();
             let name = step.name.as_str();
+            let done = if run.presented { step.when.with } else { step.when.without };
             match step.action.as_str() {
-                _ if step.perhaps => run.request.set(name, vec![Held::Unknown], None),
+                _ if done == Some(false) => {
+                    let before = run.slot(name);
+                    if before.event.is_none() && before.values == [Held::Client] {
+                        run.set(name, before.values, step.place, Cause::Conditional);
+                    }
+                }
+                _ if done.is_none() => run.request.set(name, vec![Held::Unknown], None),
                 "delete" => run.remove(name, step.place, Cause::Removed),
                 "skip" | "append" => {
                     let cause = if step.action == "skip" { Cause::ClientWins } else { Cause::Appended };
