@@ -12,7 +12,6 @@ SHELL := /bin/bash
 test:
 	rustup component list --installed 2>/dev/null | grep -q rustfmt || rustup component add rustfmt clippy
 	cargo fmt --check
-	rustfmt --check --edition 2024 $$(git ls-files 'src/gateway/*.rs' || find src/gateway -name '*.rs') # a macro names them
 	cargo clippy --locked --all-targets -- -D warnings
 	tests/oracle/install.sh
 	KEYBOUND_ORACLE=1 cargo test --locked
@@ -32,7 +31,7 @@ fuzz:
 		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 sieve:
-	KEYBOUND_SAMPLES="$(SAMPLES)" cargo test --locked --lib -- --ignored deal_anew
+	KEYBOUND_SAMPLES="$(SAMPLES)" cargo test --locked --test sieve -- --ignored
 
 quality:
 	cargo build --locked --release

@@ -4,17 +4,37 @@
 //! no product. A product's own names for what went wrong, and how to mend it, come from its front end.
 
 mod abroad;
+pub mod apache;
+pub mod apisix;
+pub mod aws;
+pub mod azure;
+pub mod caddy;
 mod checks;
 mod cloud;
+pub mod contour;
 mod document;
+pub mod envoy;
+pub mod envoy_gateway;
 mod evidence;
+pub mod gateway_api;
+pub mod gcp;
+pub mod haproxy;
+pub mod haproxy_ingress;
 pub mod hop;
 mod ingress;
+pub mod ingress_nginx;
+pub mod istio;
+pub mod kong;
+pub mod krakend;
 mod matched;
+pub mod nginx;
 mod paths;
 mod rule;
 mod run;
+pub mod spring;
+pub mod traefik;
 mod trusted;
+pub mod tyk;
 mod unasked;
 mod variables;
 mod words;
@@ -35,37 +55,29 @@ use crate::policy::Policy;
 /// How many places that could not be read for the same reason are named.
 const HOLES: usize = 3;
 
-/// Declares the front ends: one line each.
-macro_rules! front_ends {
-    ($($module:ident::$name:ident,)*) => {
-        $(pub mod $module;)*
-        /// All front ends.
-        pub static FRONT_ENDS: &[&dyn FrontEnd] = &[$(&$module::$name,)*];
-    };
-}
-
-front_ends! {
-    aws::Aws,
-    azure::Azure,
-    caddy::Caddy,
-    contour::Contour,
-    envoy::Envoy,
-    envoy_gateway::EnvoyGateway,
-    gateway_api::GatewayApi,
-    gcp::Gcp,
-    apache::Apache,
-    haproxy::Haproxy,
-    haproxy_ingress::HaproxyIngress,
-    ingress_nginx::IngressNginx,
-    istio::Istio,
-    nginx::Nginx,
-    traefik::Traefik,
-    kong::Kong,
-    apisix::Apisix,
-    krakend::Krakend,
-    tyk::Tyk,
-    spring::Spring,
-}
+/// All front ends.
+pub static FRONT_ENDS: &[&dyn FrontEnd] = &[
+    &apache::Apache,
+    &apisix::Apisix,
+    &aws::Aws,
+    &azure::Azure,
+    &caddy::Caddy,
+    &contour::Contour,
+    &envoy::Envoy,
+    &envoy_gateway::EnvoyGateway,
+    &gateway_api::GatewayApi,
+    &gcp::Gcp,
+    &haproxy::Haproxy,
+    &haproxy_ingress::HaproxyIngress,
+    &ingress_nginx::IngressNginx,
+    &istio::Istio,
+    &kong::Kong,
+    &krakend::Krakend,
+    &nginx::Nginx,
+    &spring::Spring,
+    &traefik::Traefik,
+    &tyk::Tyk,
+];
 
 /// A product: how its configuration is told, read, and mended.
 pub trait FrontEnd: Sync {

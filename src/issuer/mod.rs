@@ -4,10 +4,24 @@
 //! model and know no product. How a finding is mended comes from the front end. What a variable or a template decides
 //! is left out of the model: nobody is accused of what is not known.
 
+pub mod auth0;
+pub mod browser;
+pub mod certificates;
 mod checks;
+pub mod client_metadata;
+pub mod cognito;
+pub mod discovery;
+pub mod duende;
+pub mod hydra;
 pub mod issued;
+pub mod jwks;
+pub mod keycloak;
+pub mod okta;
+pub mod pingfederate;
 mod read;
 mod rule;
+pub mod spring;
+pub mod verifier;
 mod x509;
 
 use std::collections::BTreeMap;
@@ -21,31 +35,23 @@ use crate::config::{Audit, CertificateBound, estate};
 use crate::finding::{Confidence, Finding, IssuerRecord};
 use crate::policy::Policy;
 
-/// Declares the front ends: one line each.
-macro_rules! front_ends {
-    ($($module:ident::$name:ident,)*) => {
-        $(pub mod $module;)*
-        /// All front ends.
-        pub static FRONT_ENDS: &[&dyn FrontEnd] = &[$(&$module::$name,)*];
-    };
-}
-
-front_ends! {
-    auth0::Auth0,
-    browser::Browser,
-    certificates::Certificates,
-    client_metadata::ClientMetadata,
-    cognito::Cognito,
-    discovery::Discovery,
-    duende::Duende,
-    hydra::Hydra,
-    jwks::Jwks,
-    keycloak::Keycloak,
-    okta::Okta,
-    pingfederate::PingFederate,
-    spring::Spring,
-    verifier::Verifier,
-}
+/// All front ends.
+pub static FRONT_ENDS: &[&dyn FrontEnd] = &[
+    &auth0::Auth0,
+    &browser::Browser,
+    &certificates::Certificates,
+    &client_metadata::ClientMetadata,
+    &cognito::Cognito,
+    &discovery::Discovery,
+    &duende::Duende,
+    &hydra::Hydra,
+    &jwks::Jwks,
+    &keycloak::Keycloak,
+    &okta::Okta,
+    &pingfederate::PingFederate,
+    &spring::Spring,
+    &verifier::Verifier,
+];
 
 /// A product: how its configuration is told, read, and mended.
 pub trait FrontEnd: Sync {

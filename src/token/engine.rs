@@ -19,7 +19,8 @@ use crate::secret::Secret;
 pub struct Engine {
     /// The catalogue it was built from.
     pub catalogue: Catalogue,
-    pub(super) prefilter: Prefilter,
+    /// Finds the anchors of all of them.
+    pub prefilter: Prefilter,
     pub(super) routes: Vec<Route>,
     pub(super) classifier: Classifier,
     pub(super) names: Names,

@@ -82,6 +82,11 @@ impl Prefilter {
         has_nul
     }
 
+    /// Which words share a bucket, worked out on real text: what stands in `dealt.txt`.
+    pub fn deal_anew(&self, samples: &[u8]) -> String {
+        dealt::table(&mut words(&self.anchors).0, samples)
+    }
+
     #[inline]
     fn stands(&self, anchor: u16, bytes: &[u8], start: usize) -> bool {
         let Anchor { literal, any_case } = &self.anchors[usize::from(anchor)];

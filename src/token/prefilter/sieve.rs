@@ -45,7 +45,6 @@ impl Word {
     }
 
     /// Its bytes, and whether letters may be of either case.
-    #[cfg(test)]
     pub(super) fn spelt(&self) -> (&[u8], bool) {
         (&self.bytes[..usize::from(self.length)], self.any_case)
     }
