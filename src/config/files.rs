@@ -1,9 +1,10 @@
 //! The texts that may be configuration, and how one names others.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::documents::Documents;
 use super::embedded;
 use super::place::Place;
 use crate::finding::{Coverage, Location, Related, Status};
@@ -20,6 +21,7 @@ pub struct Text {
     pub text: Arc<str>,
     /// For a text that stands inside of another: what its path would be, the way out, and the text around it.
     around: Option<Arc<Around>>,
+    documents: OnceLock<Arc<Documents>>,
 }
 
 /// What is around a text that stands inside of another.
@@ -42,7 +44,7 @@ impl Text {
             }
             text
         });
-        Self { origin, text: text.into(), around: None }
+        Self { origin, text: text.into(), around: None, documents: OnceLock::new() }
     }
 
     /// The texts inside of it that may be configuration, each as if it were a file below this one.
@@ -57,6 +59,7 @@ impl Text {
                     inner: one.inner,
                     text: self.text.clone(),
                 })),
+                documents: OnceLock::new(),
             })
             .collect()
     }
@@ -64,6 +67,11 @@ impl Text {
     /// Its path, with `/`; within the archive, if it comes from one.
     pub fn path(&self) -> &str {
         self.around.as_ref().map_or_else(|| self.origin.name(), |around| &around.path)
+    }
+
+    /// Its documents in YAML or JSON.
+    pub fn documents(&self) -> Arc<Documents> {
+        self.documents.get_or_init(|| Arc::new(Documents::of(&self.text))).clone()
     }
 
     /// A stretch of it where it stands in its file, with that file's text.

@@ -6,17 +6,21 @@
 //! environments, and nothing in one is seen from the other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::documents::Documents;
 use super::files::Files;
 use super::graft;
 use super::place::Place;
 use super::tree::At;
-use crate::syntax::blank::{self, UNKNOWN};
+use crate::syntax::blank::UNKNOWN;
 use crate::syntax::inner::{self, Inner};
 use crate::syntax::yaml::{self, Kind, Node};
 
 /// What is said of a text in which a template puts something.
 const FILLED_IN: &str = "a template fills in parts of it; audit the output of `helm template`";
+/// What is said of a document that a template keeps from being read.
+const UNREADABLE: &str = "a template that can't be read as it stands; audit the output of `helm template`";
 /// How deep lists of objects may nest.
 const DEEP: usize = 4;
 
@@ -29,10 +33,8 @@ pub fn may_hold_objects(text: &str) -> bool {
 /// The documents of some texts, read.
 #[derive(Debug, Default)]
 pub struct Manifests {
-    documents: Vec<(u32, Node)>,
+    texts: Vec<(u32, Arc<Documents>)>,
     holes: Vec<(Place, String)>,
-    /// Texts in which a template puts something.
-    templates: BTreeSet<u32>,
 }
 
 impl Manifests {
@@ -41,28 +43,23 @@ impl Manifests {
         let mut read = Self::default();
         for file in numbers.iter().copied() {
             let text = &files.get(file).text;
-            let blank = blank::templates(text);
-            let template = *blank != **text;
+            let documents = files.get(file).documents();
             let place = |at: usize| {
                 let at = u32::try_from(at.min(text.len())).unwrap_or(u32::MAX);
                 Place { file, start: at, end: at }
             };
-            if template {
-                read.templates.insert(file);
+            if documents.template {
                 read.holes.push((place(text.find("{{").unwrap_or(0)), FILLED_IN.to_owned()));
             }
-            for (start, stream) in yaml::parse_apart(&blank) {
-                match stream.error {
-                    None => read.documents.extend(stream.documents.into_iter().map(|node| (file, node))),
-                    // Definitions of kinds are no objects of those kinds.
-                    Some(_) if text[start..].lines().take(40).any(|line| line == "kind: CustomResourceDefinition") => {}
-                    Some(_) if template => {
-                        let reason = "a template that can't be read as it stands; audit the output of `helm template`";
-                        read.holes.push((place(start), reason.to_owned()));
-                    }
-                    Some((_, reason)) => read.holes.push((place(start), reason)),
+            for (start, reason) in &documents.broken {
+                // Definitions of kinds are no objects of those kinds.
+                if text[*start..].lines().take(40).any(|line| line == "kind: CustomResourceDefinition") {
+                    continue;
                 }
+                let reason = if documents.template { UNREADABLE } else { reason };
+                read.holes.push((place(*start), reason.to_owned()));
             }
+            read.texts.push((file, documents));
         }
         read
     }
@@ -74,7 +71,7 @@ impl Manifests {
 
     /// The roots of all documents, objects or not: values of Helm are none.
     pub fn roots(&self) -> impl Iterator<Item = At<'_>> {
-        self.documents.iter().map(|(file, node)| At::root(*file, node))
+        self.texts.iter().flat_map(|(file, text)| text.read.iter().map(|node| At::root(*file, node)))
     }
 
     /// What of that concerns objects of these groups: documents that can't be read, and templates within such objects.
@@ -99,8 +96,8 @@ impl Manifests {
     /// The objects in the documents.
     pub fn objects<'a>(&'a self, files: &'a Files) -> Objects<'a> {
         let mut all = Vec::new();
-        for (file, node) in &self.documents {
-            collect(At::root(*file, node), self.templates.contains(file), DEEP, &mut all);
+        for (file, text) in &self.texts {
+            text.read.iter().for_each(|node| collect(At::root(*file, node), text.template, DEEP, &mut all));
         }
         Objects::new(files, all)
     }

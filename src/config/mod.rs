@@ -1,6 +1,7 @@
 //! What the audits of configuration share: the texts of a scan, places in them, and a cursor over their trees.
 
 pub mod compose;
+pub mod documents;
 pub mod embedded;
 pub mod estate;
 pub mod files;
