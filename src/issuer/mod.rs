@@ -11,7 +11,9 @@ mod checks;
 pub mod client_metadata;
 pub mod cognito;
 pub mod discovery;
+pub mod dotnet;
 pub mod duende;
+pub mod express;
 pub mod hydra;
 pub mod issued;
 pub mod jwks;
@@ -20,6 +22,7 @@ pub mod okta;
 pub mod pingfederate;
 mod read;
 mod rule;
+mod source;
 pub mod spring;
 pub mod verifier;
 mod x509;
@@ -43,7 +46,9 @@ pub static FRONT_ENDS: &[&dyn FrontEnd] = &[
     &client_metadata::ClientMetadata,
     &cognito::Cognito,
     &discovery::Discovery,
+    &dotnet::Dotnet,
     &duende::Duende,
+    &express::Express,
     &hydra::Hydra,
     &jwks::Jwks,
     &keycloak::Keycloak,
@@ -62,7 +67,7 @@ pub trait FrontEnd: Sync {
     /// is asked of every text.
     fn recognises(&self, name: &str, text: &str) -> bool;
 
-    /// Whether it reads scripts, and nothing else.
+    /// Whether it reads source code, and nothing else.
     fn reads_scripts(&self) -> bool {
         false
     }
@@ -79,23 +84,28 @@ type Same = (Place, Rule, Option<String>, Option<&'static str>);
 
 /// Whether a text may be worth keeping for the audit.
 pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
-    // Of scripts there are many, and few make keys.
-    if is_fixture(name) || (is_script(name) && memchr::memmem::find(bytes, b"generateKey").is_none()) {
+    if is_fixture(name) {
         return false;
+    }
+    // Of source code there is much, and little of it makes keys or decides what tokens are good for.
+    if is_script(name) {
+        let dpop = [&b"DPoP"[..], b"dpop", b"DPOP"].iter().any(|word| memchr::memmem::find(bytes, word).is_some());
+        let text = dpop.then(|| String::from_utf8_lossy(bytes));
+        return text.is_some_and(|text| FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text)));
     }
     let text = String::from_utf8_lossy(bytes);
     // What a product's files refer to stands in files that name no product.
     estate::is_candidate(name, &text) || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
 }
 
-/// Whether a front end reads a text. Scripts are no configuration; one front end alone knows what to look for in them.
+/// Whether a front end reads a text. Source code is no configuration; few front ends know what to look for in it.
 fn is_read_by(front_end: &dyn FrontEnd, name: &str, text: &str) -> bool {
     is_script(name) == front_end.reads_scripts() && front_end.recognises(name, text)
 }
 
-/// Whether a name is that of a script that browsers run, or are sent after translation.
+/// Whether a name is that of source code that is read: scripts, which browsers and Node.js run, and C#.
 fn is_script(name: &str) -> bool {
-    const ENDINGS: &[&str] = &["js", "mjs", "jsx", "ts", "mts", "tsx", "vue", "svelte"];
+    const ENDINGS: &[&str] = &["cs", "js", "mjs", "jsx", "ts", "mts", "tsx", "vue", "svelte"];
     name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Links<'a> {
     /// Configurations by port and folder, and by port and any folder around them.
     here: HashMap<(u16, &'a str), Vec<usize>>,
     below: HashMap<(u16, &'a str), Vec<usize>>,
+    /// Configurations in folders named after products, by port and the folder around those.
+    beside: HashMap<(u16, &'a str), Vec<usize>>,
     /// Configurations by port and what others may call them, lower case.
     called: HashMap<(u16, String), Vec<usize>>,
 }
@@ -40,8 +42,8 @@ impl<'a> Links<'a> {
                 }
             }
         }
-        let (here, below, called) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let mut links = Self { files, lowered, doors, services: HashMap::new(), here, below, called };
+        let (here, below, beside, called) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        let mut links = Self { files, lowered, doors, services: HashMap::new(), here, below, beside, called };
         if lowered.len() > 1 {
             links.mount();
             links.index();
@@ -56,6 +58,9 @@ impl<'a> Links<'a> {
         for (port, number) in doors {
             if let Some(root) = self.root(number) {
                 self.here.entry((port, folder(root))).or_default().push(number);
+                if let Some(shelf) = shelf(folder(root)) {
+                    self.beside.entry((port, shelf)).or_default().push(number);
+                }
                 for around in around(folder(root)) {
                     self.below.entry((port, around)).or_default().push(number);
                 }
@@ -145,21 +150,31 @@ impl<'a> Links<'a> {
         if loopback && doors.contains_key(&from) {
             return Some(from);
         }
-        let found = if loopback { self.on_machine(port, from) } else { self.called(host, port, from) };
+        let found = if loopback {
+            self.on_machine(port, from)
+        } else {
+            let whole = self.called(host, port, from);
+            // `inner.bank.internal` is the machine that its neighbours know as `inner`.
+            match private_name(host).filter(|_| whole.is_empty()) {
+                Some(short) => self.called(short, port, from),
+                None => whole,
+            }
+        };
         (found.len() == 1).then(|| found.first().copied()).flatten()
     }
 
     /// The configurations on the machine of another that listen on a port: those in its folder, around it and below it, and
-    /// those below one `etc`.
+    /// those below one `etc`, or beside it where the folders are named after products, as those of one `etc` are.
     fn on_machine(&self, port: u16, from: usize) -> BTreeSet<usize> {
         let Some(root) = self.root(from) else { return BTreeSet::new() };
         let own = folder(root);
         let etc = root.rfind("etc/").map(|at| &root[..at + 4]);
         let exact = std::iter::once(own).chain(around(own)).filter_map(|folder| self.here.get(&(port, folder)));
+        let siblings = shelf(own).and_then(|shelf| self.beside.get(&(port, shelf)));
         let inside = [Some(own), etc].into_iter().flatten().filter(|folder| !folder.is_empty());
         let inside = inside.filter_map(|folder| self.below.get(&(port, folder)));
         // Two are as good as many.
-        exact.chain(inside).flat_map(|all| all.iter().take(2)).copied().collect()
+        exact.chain(inside).chain(siblings).flat_map(|all| all.iter().take(2)).copied().collect()
     }
 
     /// The configurations that another calls `host`.
@@ -191,6 +206,26 @@ impl<'a> Links<'a> {
         let near = root.strip_prefix(parent(folder(other))).is_some_and(|rest| rest.matches('/').count() <= 2);
         near && number != from
     }
+}
+
+/// The first label of a name that only a private network knows (RFC 6762, RFC 8375, and `internal`, which is reserved for it).
+fn private_name(host: &str) -> Option<&str> {
+    const ENDS: &[&str] = &[".internal", ".local", ".home.arpa", ".lan", ".intranet"];
+    let (first, _) = host.split_once('.')?;
+    (!first.is_empty() && ENDS.iter().any(|end| host.ends_with(end))).then_some(first)
+}
+
+/// The folder around one that is named after a gateway's product, as `/etc` is around `nginx`.
+fn shelf(folder: &str) -> Option<&str> {
+    const NAMES: &[&str] = &["apache", "apache2", "caddy", "envoy", "haproxy", "httpd", "nginx", "traefik"];
+    let mut end = folder.len();
+    for part in folder.split_inclusive('/').rev() {
+        end -= part.len();
+        if NAMES.iter().any(|product| part.trim_end_matches('/').eq_ignore_ascii_case(product)) {
+            return Some(&folder[..end]);
+        }
+    }
+    None
 }
 
 /// The names that a file goes by: its own and that of its folder.

@@ -15,7 +15,7 @@ use links::{Links, Number};
 use super::checks::{self, Detail, Fault};
 use super::evidence::Evidence;
 use super::files::Files;
-use super::hop::{Arrival, Cause, Client, Event, Hop, Others, Place, Protocol, Request, Value};
+use super::hop::{Arrival, Cause, Client, ClientAuth, Event, Hop, Others, Place, Protocol, Request, Value};
 use super::rule::Rule;
 use super::{Configuration, FrontEnd};
 use crate::finding::Severity;
@@ -323,7 +323,10 @@ impl<'a> Paths<'a> {
         let arrives = |path: &&Path| {
             path.before.is_some() && path.whole.arrival(Client::Verified).request().and_then(strong).is_some()
         };
+        // It asks for certificates, so whoever gets in is let in by one: the gateway in front by its own.
+        let mutual = fault.rule == Rule::Stripped && fault.hop.listener.auth == ClientAuth::Required;
         match paths.first().filter(|_| paths.iter().all(arrives)) {
+            Some(_) if mutual => Vec::new(),
             Some(path) => self.lower(fault, number, path, "passes the client's certificate on in a header", lowered),
             None => vec![Told::plain(fault, number)],
         }

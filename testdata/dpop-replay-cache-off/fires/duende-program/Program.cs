@@ -1,0 +1,7 @@
+using Duende.AspNetCore.Authentication.JwtBearer.DPoP;
+
+services.ConfigureDPoPTokensForScheme("orders", opt =>
+{
+    opt.EnableReplayDetection = false;
+    opt.AllowBearerTokens = false;
+});

@@ -1,0 +1,3 @@
+using Duende.AspNetCore.Authentication.JwtBearer.DPoP;
+
+services.ConfigureDPoPTokensForScheme("orders", opt => opt.AllowBearerTokens = true);
