@@ -408,6 +408,14 @@ impl<'a> Objects<'a> {
         spec.get("externalName").filter(|_| spec.word("type") == Some("ExternalName")).and_then(known)
     }
 
+    /// The names of a service's port as [`service_names`] gives them; of a service that only stands for a host, that host's.
+    pub fn service_names(&self, from: u32, namespace: Option<&str>, service: &str, port: &str) -> Vec<String> {
+        match self.external_name(from, namespace, service) {
+            Some(host) => vec![format!("{}:{port}", host.to_ascii_lowercase())],
+            None => service_names(service, namespace, port),
+        }
+    }
+
     /// How many folders two texts have in common, the same text most of all.
     fn nearness(&self, a: u32, b: u32) -> usize {
         if a == b {

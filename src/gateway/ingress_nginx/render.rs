@@ -152,7 +152,7 @@ impl<'a> Writer<'_, 'a> {
             let paths = members.iter().flat_map(|ingress| paths(ingress, host).map(move |path| (*ingress, path)));
             for (ingress, path) in paths {
                 let place = path.at.place();
-                into.targets.insert(place, target(ingress, &path, &[]));
+                into.targets.insert(place, target(self.objects, ingress, &path, &[]));
                 into.passed_through.entry(host.to_owned()).or_default().push(place);
             }
             return;
@@ -194,7 +194,7 @@ impl<'a> Writer<'_, 'a> {
                 };
                 let beside: Vec<(&Ingress<'a>, Path<'a>)> =
                     canaries.iter().flat_map(|one| beside(one).into_iter().map(move |path| (*one, path))).collect();
-                into.targets.insert(path.at.place(), target(ingress, &path, &beside));
+                into.targets.insert(path.at.place(), target(self.objects, ingress, &path, &beside));
                 self.location(ingress, &path, (host, patterns), auth.as_ref(), into);
             }
         }
@@ -421,11 +421,19 @@ fn paths<'i, 'a>(ingress: &'i Ingress<'a>, host: &'i str) -> impl Iterator<Item 
     ingress.rules.iter().filter(move |rule| rule.host == host).flat_map(|rule| rule.paths.iter().cloned())
 }
 
-fn target<'a>(ingress: &Ingress<'a>, path: &Path<'a>, beside: &[(&Ingress<'a>, Path<'a>)]) -> Target {
+fn target<'a>(
+    objects: &Objects<'a>,
+    ingress: &Ingress<'a>,
+    path: &Path<'a>,
+    beside: &[(&Ingress<'a>, Path<'a>)],
+) -> Target {
     let service = path.service.unwrap_or("not known");
     let port = path.port.map_or_else(String::new, |port| format!(":{port}"));
     let names = |ingress: &Ingress<'a>, path: &Path<'a>| match path.service {
-        Some(service) => kubernetes::service_names(service, ingress.object.namespace, path.port.unwrap_or("80")),
+        Some(service) => {
+            let (from, namespace) = (ingress.object.at.file, ingress.object.namespace);
+            objects.service_names(from, namespace, service, path.port.unwrap_or("80"))
+        }
         // Nobody else's.
         None => vec![format!("a service of {:?}", path.at.place())],
     };

@@ -241,7 +241,7 @@ impl<'a> Builder<'_, 'a> {
             return inner.into_iter().for_each(|service| self.servers(&found, service, deep - 1, into));
         }
         let port = service.get("port").and_then(kubernetes::known).unwrap_or("80");
-        into.extend(kubernetes::service_names(name, namespace, port));
+        into.extend(self.objects.service_names(object.at.file, namespace, name, port));
     }
 
     fn service(
@@ -417,7 +417,8 @@ impl<'a> Builder<'_, 'a> {
                     None => backend.get("servicePort"),
                 };
                 let port = port.and_then(kubernetes::known).unwrap_or("80");
-                let targets = service.text().map(|name| kubernetes::service_names(name, object.namespace, port));
+                let targets =
+                    service.text().map(|name| self.objects.service_names(object.at.file, object.namespace, name, port));
                 self.service(object, "http", &id, key, &targets.unwrap_or_default(), None);
                 let name = format!("{} rule {} {}", object.label(), number + 1, at.unwrap_or("/"));
                 self.put(object.at.file, &["http", "routers", &name], key, router);
