@@ -444,17 +444,7 @@ fn levels(path: &str) -> impl Iterator<Item = (&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use super::super::files::Text;
     use super::*;
-    use crate::origin::Origin;
-
-    fn files(texts: &[(&str, &str)]) -> Files {
-        let text =
-            |(path, text): &(&str, &str)| Text::new(Arc::new(Origin::file((*path).into())), text.as_bytes().to_vec());
-        Files::new(texts.iter().map(text).collect())
-    }
 
     fn number(files: &Files, path: &str) -> u32 {
         files.iter().find(|(_, text)| text.path() == path).map(|(number, _)| number).expect("a file")
@@ -473,7 +463,7 @@ mod tests {
     fn documents_lists_and_json_are_objects() {
         let list = "kind: List\napiVersion: v1\nitems:\n- apiVersion: networking.k8s.io/v1\n  kind: Ingress\n  metadata: {name: a, namespace: n, annotations: {x/y_z: \"1\"}}\n---\n# nothing\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: s\n";
         let json = "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"c\"}}";
-        let files = files(&[("a.yaml", list), ("b.json", json)]);
+        let files = Files::of(&[("a.yaml", list), ("b.json", json)]);
         let manifests = read(&files);
         let objects = manifests.objects(&files);
         let labels: Vec<String> = objects.iter().map(|object| object.label()).collect();
@@ -487,7 +477,7 @@ mod tests {
     #[test]
     fn what_a_template_leaves_is_read() {
         let text = "{{- if .Values.on }}\napiVersion: {{ include \"api\" . }}\nkind: Ingress\nmetadata:\n  name: {{ .Values.name }}\n  namespace: n\n{{- end }}\n---\na: [\n{{ x }}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
-        let files = files(&[("templates/a.yaml", text)]);
+        let files = Files::of(&[("templates/a.yaml", text)]);
         let manifests = read(&files);
         let objects: Vec<Object<'_>> = manifests.objects(&files).iter().collect();
         let [ingress, service] = objects.as_slice() else { panic!("{objects:?}") };
@@ -501,7 +491,7 @@ mod tests {
     fn the_nearest_is_meant_and_no_other_environment() {
         let one = |name: &str| object("Middleware", &format!("  name: {name}\n"));
         let (auth, both) = (one("auth"), format!("{}---\n{}", one("twice"), one("twice")));
-        let files = files(&[
+        let files = Files::of(&[
             ("k/base/shared.yaml", &one("shared")),
             ("k/dev/a.yaml", &auth),
             ("k/dev/b.yaml", &one("only-dev")),
@@ -541,7 +531,7 @@ mod tests {
 
     #[test]
     fn without_rivals_there_is_one_environment() {
-        let files = files(&[
+        let files = Files::of(&[
             ("a/x.yaml", &object("Ingress", "  name: a\n  namespace: m\n")),
             ("b/x.yaml", &object("Ingress", "  name: a\n  namespace: n\n")),
         ]);
@@ -569,7 +559,7 @@ mod tests {
     #[test]
     fn inner_texts_keep_their_places() {
         let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a.conf: |-\n    server:\n      listen 1;\n  b: 'listen 2;'\n  c: listen 3;\n";
-        let files = files(&[("a.yaml", text)]);
+        let files = Files::of(&[("a.yaml", text)]);
         let manifests = read(&files);
         let objects = manifests.objects(&files);
         let data = objects.iter().next().and_then(|object| object.at.get("data")).expect("data");

@@ -211,12 +211,8 @@ impl Shared<'_> {
                     continue;
                 }
                 if object.size > SMALL {
-                    glances.lock().unwrap_or_else(PoisonError::into_inner).extend(worker.task(
-                        &task,
-                        number,
-                        object.size,
-                        &mut object.body,
-                    ));
+                    let glance = worker.task(&task, number, object.size, &mut object.body);
+                    glances.lock().unwrap_or_else(PoisonError::into_inner).extend(glance);
                     let _ = io::copy(&mut object.body, &mut io::sink());
                     continue;
                 }
