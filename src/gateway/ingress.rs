@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Files;
+use super::hop::{Arrival, ClientAuth, Hop, Listener, PathMatch, Protocol, Route, Upstream, Value};
 use super::tree::At;
 use crate::config::kubernetes::{self, Object, Objects};
 
@@ -166,6 +167,63 @@ impl<'a> Path<'a> {
             at: service.unwrap_or(backend),
             service: service.and_then(kubernetes::known),
             port: port.and_then(kubernetes::known),
+        }
+    }
+}
+
+/// A way through a controller: where clients connect to, over TLS or not, what they ask for and which service gets it.
+pub(super) fn way<'a>(
+    objects: &Objects<'a>,
+    ingress: &Ingress<'a>,
+    host: &str,
+    path: &Path<'a>,
+    (port, tls): (u16, bool),
+) -> (Listener, Route, Upstream) {
+    let listener = Listener {
+        label: if host == "_" { format!(":{port}") } else { format!(":{port} {host}") },
+        ports: vec![port],
+        hosts: if host == "_" { Vec::new() } else { vec![host.to_owned()] },
+        tls,
+        auth: ClientAuth::Off,
+        asks_at: None,
+        in_vain: None,
+        inner: false,
+    };
+    let matched = match path.path {
+        "/" => PathMatch::Any,
+        exact if path.exact => PathMatch::Exact(exact.to_owned()),
+        prefix => PathMatch::Prefix(prefix.to_owned()),
+    };
+    let label = format!("{} of {}", path.path, ingress.object.label());
+    let route = Route { label, path: matched, when: Vec::new() };
+    let (service, number) = (path.service.unwrap_or("not known"), path.port.unwrap_or("80"));
+    let names = match path.service {
+        Some(service) => {
+            objects.service_names(ingress.object.at.file, ingress.object.namespace, service, number)
+        }
+        // Nobody else's.
+        None => vec![format!("a service of {:?}", path.at.place())],
+    };
+    let label = format!("service {service}:{number}");
+    let upstream = Upstream { label, names, protocol: Protocol::Http, place: path.at.place() };
+    (listener, route, upstream)
+}
+
+/// Where the whole certificate is passed on, or meant to be, the names and hashes that a controller always sends beside it, in
+/// these headers, say nothing more: what is wrong with all of them is one thing.
+pub(super) fn names_beside_certificate<N: AsRef<str>>(hop: &mut Hop, names: &[N]) {
+    let meant = hop.carriers.iter().any(|carrier| carrier.form.shows_binding());
+    for arrival in &mut hop.arrivals {
+        let Arrival::Reaches(request) = arrival else { continue };
+        if !meant && !request.certificates().any(|(_, form, _)| form.shows_binding()) {
+            continue;
+        }
+        for name in names {
+            if let Some(slot) = request.headers.get_mut(name.as_ref())
+                && matches!(slot.values.as_slice(), [Value::Certificate(form)] if !form.shows_binding())
+            {
+                slot.values = vec![Value::Other];
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod caddy;
 mod checks;
 mod cloud;
 pub mod contour;
+mod controller;
 mod document;
 pub mod envoy;
 pub mod envoy_gateway;

@@ -13,9 +13,10 @@ mod ways;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Files;
-use super::hop::{Cause, Form, Part, Place};
+use super::hop::{Cause, Form, Hop, Part, Place};
 use super::rule::Rule;
 use super::{Configuration, Detail, FrontEnd, Hole};
+use crate::config::written::Written;
 use crate::syntax::haproxy::{self, Document};
 
 /// HAProxy.
@@ -318,11 +319,6 @@ fn sets<'a>(files: &Files, documents: &'a [(u32, Document)]) -> Vec<Vec<(u32, &'
     sets
 }
 
-/// The form in which the value of a header carries the certificate, as controllers let their users write it.
-pub(super) fn form(value: &str) -> Option<Form> {
-    run::carries(&sample::format(value))
-}
-
 fn is_base(document: &Document) -> bool {
     document.sections.iter().any(|section| matches!(section.head.word(0), "global" | "defaults"))
 }
@@ -337,7 +333,24 @@ fn wanted(document: &Document) -> BTreeSet<&str> {
     lines.filter(|line| matches!(line.word(0), "use_backend" | "default_backend")).map(|line| line.word(1)).collect()
 }
 
-fn configuration(files: &Files, documents: &[(u32, &Document)]) -> Configuration {
+/// What a controller has written for HAProxy does, and whether that is all; places are those of what it comes from.
+pub(super) fn written(files: &Files, text: &Written) -> (Vec<Hop>, Vec<Hole>, bool) {
+    let document = haproxy::parse(text.text());
+    let Read { mut hops, mut holes, complete } = read(files, &[(0, &document)]);
+    let origin = |place: Place| text.place(place.start as usize, place.end as usize);
+    hops.iter_mut().for_each(|hop| hop.places(&mut |place| *place = origin(*place)));
+    holes.iter_mut().for_each(|hole| hole.place = origin(hole.place));
+    (hops, holes, complete)
+}
+
+/// What is read of documents.
+struct Read {
+    hops: Vec<Hop>,
+    holes: Vec<Hole>,
+    complete: bool,
+}
+
+fn read(files: &Files, documents: &[(u32, &Document)]) -> Read {
     let mut holes = Vec::new();
     for (file, document) in documents {
         for (start, end, reason) in &document.holes {
@@ -346,21 +359,21 @@ fn configuration(files: &Files, documents: &[(u32, &Document)]) -> Configuration
         }
     }
     let proxies = config::proxies(files, documents);
-    let scripted =
-        documents.iter().any(|(_, document)| {
-            document.sections.iter().flat_map(|section| &section.lines).any(|line| {
-                line.word(0).starts_with("lua-load") || (line.word(0) == "filter" && line.word(1) == "spoe")
-            })
-        });
+    let lines = || documents.iter().flat_map(|(_, document)| document.sections.iter().flat_map(|section| &section.lines));
+    let scripted = lines()
+        .any(|line| line.word(0).starts_with("lua-load") || (line.word(0) == "filter" && line.word(1) == "spoe"));
     let ways = ways::all(&proxies, scripted);
-    let guarded = documents.iter().any(|(_, document)| {
-        document.sections.iter().flat_map(|section| &section.lines).any(|line| !line.guards.is_empty())
-    });
+    let guarded = lines().any(|line| !line.guards.is_empty());
     let complete = holes.is_empty() && !ways.partial && !guarded;
     holes.extend(ways.holes);
+    Read { hops: ways.hops, holes, complete }
+}
+
+fn configuration(files: &Files, documents: &[(u32, &Document)]) -> Configuration {
+    let Read { hops, holes, complete } = read(files, documents);
     Configuration {
         files: documents.iter().map(|(file, _)| *file).collect(),
-        hops: ways.hops,
+        hops,
         holes,
         trusted: Vec::new(),
         complete,

@@ -12,14 +12,12 @@ use std::collections::BTreeSet;
 
 use super::files::Files;
 use super::hop::{
-    Arrival, Cause, Client, ClientAuth, Consulted, Form, Hop, Listener, PathMatch, Protocol, Request, Route, Upstream,
-    Value,
+    Arrival, Cause, Client, ClientAuth, Consulted, Hop, Listener, PathMatch, Protocol, Request, Route, Upstream,
 };
 use super::ingress::{self, Ingress};
 use super::rule::Rule;
-use super::{Configuration, Detail, FrontEnd, Hole, nginx, trusted};
+use super::{Configuration, Detail, FrontEnd, Hole, controller, nginx, trusted};
 use crate::config::kubernetes::Manifests;
-use objects::Controller;
 use render::{Rendered, Writer};
 
 /// ingress-nginx.
@@ -49,11 +47,7 @@ impl FrontEnd for IngressNginx {
         for environment in objects.environments() {
             let here: Vec<&Ingress<'_>> =
                 ingresses.iter().filter(|ingress| environment.binary_search(&ingress.object.at.file).is_ok()).collect();
-            let seen =
-                |controller: &&Controller<'_>| environment.iter().all(|file| objects.sees(*file, controller.file()));
-            let mut seen = controllers.iter().filter(seen);
-            // Of several, which one serves an Ingress is not known.
-            let controller = seen.next().filter(|_| seen.next().is_none()).copied();
+            let controller = controller::of(&controllers, &objects, &environment);
             let writer = Writer { files, objects: &objects, controller };
             for group in ingress::groups(files, here) {
                 let rendered = writer.write(&group);
@@ -96,7 +90,7 @@ fn configuration(rendered: Rendered, files: Vec<u32>, mut holes: Vec<Hole>) -> C
     holes.extend(unread.into_iter().filter(|hole| hole.reason != "a part of a template"));
     holes.extend(rendered.holes);
     for hop in &mut hops {
-        hop.arrivals.iter_mut().for_each(names_beside_certificate);
+        ingress::names_beside_certificate(hop, &["ssl-client-subject-dn", "ssl-client-issuer-dn"]);
         if let Some(asked) = rendered.asked.get(&hop.upstream.place) {
             let (label, place) = (asked.label.clone(), asked.place);
             hop.consulted.push(Consulted { label, authorization: true, dpop: false, place });
@@ -139,20 +133,4 @@ fn configuration(rendered: Rendered, files: Vec<u32>, mut holes: Vec<Hole>) -> C
     }
     let complete = holes.is_empty();
     Configuration { trusted: trusted::trusted(&hops), files, hops, holes, complete }
-}
-
-/// Where the whole certificate is passed on, the names that the controller always sends beside it say nothing more: what
-/// is wrong with all three headers is one thing.
-fn names_beside_certificate(arrival: &mut Arrival) {
-    let Arrival::Reaches(request) = arrival else { return };
-    if !request.certificates().any(|(_, form, _)| form.shows_binding()) {
-        return;
-    }
-    for name in ["ssl-client-subject-dn", "ssl-client-issuer-dn"] {
-        if let Some(slot) = request.headers.get_mut(name)
-            && slot.values == [Value::Certificate(Form::Dn)]
-        {
-            slot.values = vec![Value::Other];
-        }
-    }
 }

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::objects::Controller;
+use super::objects;
 use crate::config::kubernetes::{self, Objects};
 use crate::config::written::Written;
 use crate::gateway::Hole;
+use crate::gateway::controller::Controller;
 use crate::gateway::files::Files;
 use crate::gateway::hop::{Cause, Place};
 use crate::gateway::ingress::{Ingress, Path, Setting, is_true};
@@ -348,7 +349,7 @@ impl<'a> Writer<'_, 'a> {
     /// What the settings add to each location.
     fn location_settings(&self, set: &str, here: Place, into: &mut Rendered) {
         let Some(controller) = &self.controller else { return };
-        match controller.headers(self.objects) {
+        match objects::headers(controller, self.objects) {
             Some(headers) => {
                 for (name, value) in headers.into_iter().filter(|(name, _)| is_plain(name)) {
                     let text = kubernetes::known(value).or_else(|| value.is_empty().then_some("")).unwrap_or(UNKNOWN);

@@ -1,0 +1,82 @@
+//! The settings of an ingress controller: its ConfigMap, or what Helm's values make of it.
+
+use super::ingress::is_true;
+use super::tree::At;
+use crate::config::kubernetes::{self, Manifests, Objects};
+
+/// The settings of a controller.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Controller<'a> {
+    data: At<'a>,
+    /// The `controller` of Helm's values, where they stand in those.
+    pub(super) chart: Option<At<'a>>,
+    /// The namespace of its ConfigMap.
+    pub(super) namespace: Option<&'a str>,
+}
+
+impl<'a> Controller<'a> {
+    /// A setting.
+    pub(super) fn get(&self, key: &str) -> Option<At<'a>> {
+        self.data.entries().find(|(name, _)| *name == key).map(|(_, at)| at)
+    }
+
+    /// The text of a setting, where it is known.
+    pub(super) fn word(&self, key: &str) -> Option<(&'a str, At<'a>)> {
+        let at = self.get(key)?;
+        Some((kubernetes::known(at)?.trim(), at))
+    }
+
+    /// A switch.
+    pub(super) fn switch(&self, key: &str, default: bool) -> Option<bool> {
+        self.get(key).map_or(Some(default), |at| kubernetes::known(at).map(is_true))
+    }
+
+    /// The file it stands in.
+    pub(super) const fn file(&self) -> u32 {
+        self.data.file
+    }
+
+    /// Where it stands.
+    pub(super) const fn at(&self) -> At<'a> {
+        self.data
+    }
+}
+
+/// The controllers whose settings stand in these texts: ConfigMaps and Helm's values that have one of the `own` settings,
+/// which no other controller knows. In values they stand below `controller`, at `path`.
+pub(super) fn all<'a>(
+    manifests: &'a Manifests,
+    objects: &Objects<'a>,
+    own: &[&str],
+    path: &[&str],
+) -> Vec<Controller<'a>> {
+    let has_own = |data: At<'a>| data.entries().any(|(key, _)| own.contains(&key));
+    let mut found = Vec::new();
+    for object in objects.of_kind(&[""], "ConfigMap") {
+        if let Some(data) = object.at.get("data").filter(|data| has_own(*data)) {
+            found.push(Controller { data, chart: None, namespace: object.namespace });
+        }
+    }
+    // The values of the chart, or of a chart that has it as a part.
+    for root in manifests.roots().filter(|root| root.get("apiVersion").is_none()) {
+        let parts = std::iter::once(root).chain(root.entries().map(|(_, at)| at));
+        for controller in parts.filter_map(|at| at.get("controller")) {
+            if let Some(data) = controller.path(path).filter(|data| has_own(*data)) {
+                found.push(Controller { data, chart: Some(controller), namespace: None });
+            }
+        }
+    }
+    found
+}
+
+/// The controller that all files of an environment see; of several, which one serves an Ingress is not known.
+pub(super) fn of<'a>(
+    controllers: &[Controller<'a>],
+    objects: &Objects<'a>,
+    environment: &[u32],
+) -> Option<Controller<'a>> {
+    let seen =
+        |controller: &&Controller<'_>| environment.iter().all(|file| objects.sees(*file, controller.file()));
+    let mut seen = controllers.iter().filter(seen);
+    seen.next().filter(|_| seen.next().is_none()).copied()
+}
