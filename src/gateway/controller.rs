@@ -20,12 +20,6 @@ impl<'a> Controller<'a> {
         self.data.entries().find(|(name, _)| *name == key).map(|(_, at)| at)
     }
 
-    /// The text of a setting, where it is known.
-    pub(super) fn word(&self, key: &str) -> Option<(&'a str, At<'a>)> {
-        let at = self.get(key)?;
-        Some((kubernetes::known(at)?.trim(), at))
-    }
-
     /// A switch.
     pub(super) fn switch(&self, key: &str, default: bool) -> Option<bool> {
         self.get(key).map_or(Some(default), |at| kubernetes::known(at).map(is_true))
@@ -75,8 +69,7 @@ pub(super) fn of<'a>(
     objects: &Objects<'a>,
     environment: &[u32],
 ) -> Option<Controller<'a>> {
-    let seen =
-        |controller: &&Controller<'_>| environment.iter().all(|file| objects.sees(*file, controller.file()));
+    let seen = |controller: &&Controller<'_>| environment.iter().all(|file| objects.sees(*file, controller.file()));
     let mut seen = controllers.iter().filter(seen);
     seen.next().filter(|_| seen.next().is_none()).copied()
 }

@@ -198,9 +198,7 @@ pub(super) fn way<'a>(
     let route = Route { label, path: matched, when: Vec::new() };
     let (service, number) = (path.service.unwrap_or("not known"), path.port.unwrap_or("80"));
     let names = match path.service {
-        Some(service) => {
-            objects.service_names(ingress.object.at.file, ingress.object.namespace, service, number)
-        }
+        Some(service) => objects.service_names(ingress.object.at.file, ingress.object.namespace, service, number),
         // Nobody else's.
         None => vec![format!("a service of {:?}", path.at.place())],
     };

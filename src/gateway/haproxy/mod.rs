@@ -359,7 +359,8 @@ fn read(files: &Files, documents: &[(u32, &Document)]) -> Read {
         }
     }
     let proxies = config::proxies(files, documents);
-    let lines = || documents.iter().flat_map(|(_, document)| document.sections.iter().flat_map(|section| &section.lines));
+    let lines =
+        || documents.iter().flat_map(|(_, document)| document.sections.iter().flat_map(|section| &section.lines));
     let scripted = lines()
         .any(|line| line.word(0).starts_with("lua-load") || (line.word(0) == "filter" && line.word(1) == "spoe"));
     let ways = ways::all(&proxies, scripted);

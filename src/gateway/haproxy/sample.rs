@@ -271,6 +271,8 @@ pub(super) fn header(parts: &[Part], give: &mut dyn FnMut(&Sample) -> Datum) -> 
         ([value], _) if before.trim().is_empty() && after.trim().is_empty() => value.clone(),
         // Several things in one header, or text around one: what can be had of the certificate counts.
         (_, Some(form)) => Value::Certificate(*form),
+        // A password of the gateway's own, wherever it comes from.
+        _ if before.to_ascii_lowercase().starts_with("basic ") => Value::Constant(before),
         _ => Value::Other,
     }
 }
@@ -406,6 +408,7 @@ mod tests {
         assert_eq!(of("%[none]"), Value::Empty);
         assert_eq!(of("%ci"), Value::Other);
         assert_eq!(of("%[lua.mine]"), Value::Unknown);
+        assert_eq!(of("Basic %[env(LOGIN)]"), Value::Constant("Basic ".to_owned()));
         assert_eq!(of("%[path,regsub(\"[a-z](x)\",'','g')]/x"), Value::Other);
     }
 }

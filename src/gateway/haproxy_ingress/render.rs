@@ -149,7 +149,9 @@ impl<'a> Cluster<'_, 'a> {
         text.line(here, "mode http");
         if let Setting::Text(_, endpoint) = self.global("syslog-endpoint") {
             match self.global("http-log-format") {
-                Setting::Text(format, at) => text.line(at.place(), &format!("log-format {}", one_line(format))),
+                Setting::Text(format, at) => {
+                    text.line(at.place(), &format!("log-format {}", argument(&one_line(format))))
+                }
                 Setting::Absent => text.line(endpoint.place(), "option httplog"),
                 Setting::Unknown => {}
             }

@@ -5,6 +5,7 @@
 //! certificates (495, 496) may lead to an upstream. See the modules `ngx_http_proxy_module` and `ngx_http_ssl_module` of
 //! nginx's documentation.
 
+mod input;
 mod logs;
 mod lower;
 mod names;

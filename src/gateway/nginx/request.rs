@@ -1,5 +1,6 @@
 //! What the upstream gets: the headers of one client's request, and what became of the certificate on the way.
 
+use super::input;
 use super::run::{Passed, Run};
 use super::site::{Level, in_force, own};
 use super::tree::Node;
@@ -95,13 +96,14 @@ pub(super) fn request(run: &mut Run<'_, '_>, passed: &Passed<'_>) -> Request {
             request.headers.retain(|name, slot| name != "host" || slot.event.is_some());
         }
     }
+    input::apply(run, passed, &mut request);
     request
 }
 
 /// Whether a directive can change any header of the request.
 fn changes_headers(node: &Node) -> bool {
     let name = node.name.as_str();
-    matches!(name, "more_set_input_headers" | "more_clear_input_headers" | "js_access" | "access_by_njs")
+    matches!(name, "js_access" | "access_by_njs")
         || name.starts_with("rewrite_by_lua")
         || name.starts_with("access_by_lua")
 }

@@ -95,7 +95,7 @@ pub(super) fn fix(rule: Rule, cause: Cause, header: Option<&str>) -> String {
         (Rule::DpopBroken, Cause::Set | Cause::Removed | Cause::Copied)
             if header.eq_ignore_ascii_case("dpop") || header.eq_ignore_ascii_case("authorization") =>
         {
-            format!("Remove the `proxy_set_header {header} …` here: the client's own header passes by default.")
+            format!("Take {header} out of this line: the client's own header passes by default.")
         }
         (Rule::DpopBroken, _) => {
             "Keep the target: `proxy_set_header Host $host;` and `proxy_pass` without a path; or tell what it was in \

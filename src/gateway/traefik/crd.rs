@@ -53,6 +53,7 @@ pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
     let fixed = fixed(&manifests, &objects);
     let folder = |file: u32| files.get(file).path().rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut groups = Vec::new();
+    let mut used: BTreeSet<u32> = BTreeSet::new();
     for environment in objects.environments() {
         let routers: Vec<Object<'_>> = objects
             .iter()
@@ -80,8 +81,14 @@ pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
                 bundle.iter().for_each(|object| builder.route(object));
                 builder.options(&bundle, &referenced, folder);
                 groups.push(builder.group(&manifests, fixed));
+                used.extend(fixed.map(|(file, _)| *file));
             }
         }
+    }
+    // Where no routers are, what is logged of any request is known.
+    for half in fixed.iter().filter(|(file, _)| !used.contains(file)) {
+        let builder = Builder { objects: &objects, trees: BTreeMap::new(), missing: true };
+        groups.push(builder.group(&manifests, Some(half)));
     }
     groups
 }

@@ -68,8 +68,31 @@ impl<'a> Set<'a> {
             self.http(point, &chosen, &mut into);
             self.tcp(point, &points, &mut into);
         }
+        let serving = points.iter().find(|point| point.at.is_some() && !point.redirects() && point.name != "traefik");
+        if into.hops.is_empty()
+            && let Some(point) = serving
+        {
+            into.hops.extend(self.anything(point));
+        }
         into.complete = self.whole && into.holes.is_empty();
         into
+    }
+
+    /// What is logged of any request, where no router is there to say which come.
+    fn anything(&self, point: &Point<'a>) -> Option<Hop> {
+        let logs = self.logs();
+        let place = logs.first()?.place;
+        let rule = Matched { hosts: Vec::new(), ..Matched::read(None) };
+        let tls = Tls { handshake: Handshake { auth: ClientAuth::Unknown, required: false }, ..Tls::OFF };
+        let route = Route { label: "any router".to_owned(), path: PathMatch::Any, when: Vec::new() };
+        let upstream = Upstream {
+            label: "any service".to_owned(),
+            names: vec![format!("any service behind {place:?}")],
+            protocol: Protocol::Http,
+            place,
+        };
+        let arrivals = Client::ALL.map(|_| Arrival::Unknown);
+        Some(Hop { logs, ..Hop::new(point.listener(&rule, tls), route, upstream, arrivals) })
     }
 
     /// The options of a router: its handshake, and what it asked for in vain.
