@@ -128,8 +128,10 @@ proptest! {
             "resource \"aws_lb_listener\" \"a\" {", "azurerm_application_gateway", "google_compute_url_map", "locals {", "var.a",
             "? ", "jsonencode(", "dynamic \"a\" {", "Resources:", "!Sub ", "AWS::ApiGateway::RestApi", "<policies>", "<inbound>",
             "<set-header name=\"", "\"@(", "</", "=", "\\", "\t", "\u{fffc}", "\r",
+            "springframework.cloud.gateway RouteLocatorBuilder ", "route(", "r -> ", ".filters(", ".removeRequestHeader(\"DPoP\")",
+            ".uri(\"http://a\")", ".GET(", "http()", "gateway.server.mvc ", "GlobalFilter SslInfo header ", "if (",
         ]), 0..60),
-        name in prop::sample::select(vec!["nginx.conf", "haproxy.cfg", "envoy.yaml", "Caddyfile", "caddy.json", "a.toml", "x.yml", "kong.conf", "application.properties", "main.tf", "a.tfvars", "template.yaml", "policy.xml"]),
+        name in prop::sample::select(vec!["nginx.conf", "haproxy.cfg", "envoy.yaml", "Caddyfile", "caddy.json", "a.toml", "x.yml", "kong.conf", "application.properties", "main.tf", "a.tfvars", "template.yaml", "policy.xml", "src/main/A.java", "B.kt"]),
     ) {
         lower(vec![(name.to_owned(), words.concat())]);
     }

@@ -148,7 +148,8 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     if name.ends_with(".xml") && memchr::memmem::find(bytes, b"<policies").is_none() {
         return false;
     }
-    if is_code(name) && memchr::memmem::find(bytes, b"Filter").is_none() {
+    let holds = |word: &str| memchr::memmem::find(bytes, word.as_bytes()).is_some();
+    if is_code(name) && !holds("Filter") && !holds("springframework.cloud.gateway") {
         return false;
     }
     let text = String::from_utf8_lossy(bytes);

@@ -3,10 +3,11 @@
 
 use super::issued::{Issued, Replay, Verifier, Window};
 use super::read::has;
-use super::source::{code, given};
+use super::source::given;
 use super::{FrontEnd, Rule};
 use crate::config::files::Files;
 use crate::config::place::Place;
+use crate::syntax::code::blanked;
 
 /// Programs in C#.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ fn options(text: &str, file: u32) -> Issued {
     let mut issued = Issued { issuer: "The resource server".to_owned(), ..Issued::default() };
     let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     let names: Vec<&'static str> = WINDOWS.into_iter().chain([BEARER, REPLAY]).collect();
-    for given in given(text, &code(text), &names) {
+    for given in given(text, &blanked(text), &names) {
         let (place, setting) =
             (Place { file, start: offset(given.start), end: offset(given.end) }, given.name.to_owned());
         match (given.name, given.value) {

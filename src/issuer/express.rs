@@ -3,10 +3,10 @@
 
 use super::issued::{Issued, Verifier, Window};
 use super::read::has;
-use super::source::{code, is_word};
 use super::{FrontEnd, Rule};
 use crate::config::files::Files;
 use crate::config::place::Place;
+use crate::syntax::code::{blanked, is_word};
 
 /// Resource servers on Express.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl FrontEnd for Express {
 
 fn options(text: &str, file: u32) -> Issued {
     let mut issued = Issued { issuer: "The resource server".to_owned(), ..Issued::default() };
-    let code = code(text);
+    let code = blanked(text);
     let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     for start in memchr::memmem::find_iter(&code, b"dpop").take(SECTIONS) {
         let Some((from, to)) = section(&code, start) else { continue };

@@ -1,53 +1,10 @@
-//! Source code, for the front ends that read options from it: what is code and what is a comment, and whether a line is
-//! always run. No language is parsed; what can't be told apart at this depth is left out.
+//! Source code, for the front ends that read options from it: whether a line is always run. No language is parsed; what
+//! can't be told apart at this depth is left out.
 
-/// So many bytes of one file are looked at.
-const MOST: usize = 1 << 20;
+use crate::syntax::code::is_word;
+
 /// So many names of options in one file.
 const NAMES: usize = 64;
-
-/// The text with comments, and what stands in strings, blanked out; every byte stays where it was.
-pub(super) fn code(text: &str) -> Vec<u8> {
-    let mut bytes = text.as_bytes()[..text.len().min(MOST)].to_vec();
-    let mut at = 0;
-    while at < bytes.len() {
-        let end = match (bytes[at], bytes.get(at + 1)) {
-            (b'/', Some(b'/')) => memchr::memchr(b'\n', &bytes[at..]).map(|end| at + end),
-            (b'/', Some(b'*')) => memchr::memmem::find(&bytes[at + 2..], b"*/").map(|end| at + 2 + end + 2),
-            (quote @ (b'"' | b'\'' | b'`'), _) => Some(string(&bytes, at, quote)),
-            _ => {
-                at += 1;
-                continue;
-            }
-        };
-        let end = end.unwrap_or(bytes.len()).min(bytes.len());
-        for byte in bytes[at..end].iter_mut().filter(|byte| **byte != b'\n') {
-            *byte = b' ';
-        }
-        at = end.max(at + 1);
-    }
-    bytes
-}
-
-/// Where a string ends.
-fn string(bytes: &[u8], start: usize, quote: u8) -> usize {
-    if quote == b'"' && bytes[start..].starts_with(b"\"\"\"") {
-        return memchr::memmem::find(&bytes[start + 3..], b"\"\"\"").map_or(bytes.len(), |end| start + 3 + end + 3);
-    }
-    // `@"…"` of C# knows no backslashes and may go over many lines.
-    let verbatim = quote == b'"' && matches!(bytes[..start], [.., b'@'] | [.., b'@', b'$']);
-    let mut at = start + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'\\' if !verbatim => at += 1,
-            b'\n' if !verbatim && quote != b'`' => return at,
-            byte if *byte == quote => return at + 1,
-            _ => {}
-        }
-        at += 1;
-    }
-    bytes.len()
-}
 
 /// A value that is given to a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,18 +96,14 @@ fn last(code: &[u8]) -> Option<u8> {
     code.iter().rev().copied().find(|byte| !byte.is_ascii_whitespace())
 }
 
-/// Whether a byte may be of a name.
-pub(super) fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::syntax::code::blanked;
     use proptest::prelude::*;
 
     fn found(text: &str) -> Vec<(&str, &str)> {
-        given(text, &code(text), &["On"]).into_iter().map(|given| (given.name, given.value)).collect()
+        given(text, &blanked(text), &["On"]).into_iter().map(|given| (given.name, given.value)).collect()
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod apache;
 pub mod blank;
 pub mod caddyfile;
 pub mod calls;
+pub mod code;
 pub mod der;
 pub mod directives;
 pub mod haproxy;

@@ -1,7 +1,7 @@
 //! Filters that an application brings along: what they do is code, and not read. Of those that see the client's certificate and
 //! stand in every request's way it is known that they may hand it on.
 
-use crate::gateway::files::Files;
+use crate::gateway::files::{Files, folder};
 use crate::gateway::run::Run;
 
 /// Kinds of filters that stand in the way of all requests, unlike those that a route names.
@@ -18,6 +18,12 @@ pub(super) fn recognises(name: &str, text: &str) -> bool {
         && GLOBAL.iter().any(has)
         && CERTIFICATE.iter().any(has)
         && ["header", "Header"].iter().any(has)
+}
+
+/// The folder of the application that a file belongs to: around its sources, or the file's own.
+pub(super) fn application(files: &Files, number: u32) -> &str {
+    let path = files.get(number).path();
+    path.find(SOURCES).map_or_else(|| folder(path), |at| &path[..at])
 }
 
 /// Whether any of the code runs in the application of these settings: what lies beside them, or in no application that has

@@ -6,16 +6,21 @@ use crate::gateway::run::Run;
 
 /// Filters that come with the gateway and leave request headers alone, or touch none that matter here.
 const HARMLESS: &[&str] = &[
+    "AdaptCachedBody",
     "AddRequestParameter",
     "AddResponseHeader",
     "BodyTo",
     "CacheRequestBody",
+    "ChangeRequestUri",
     "CircuitBreaker",
     "DedupeResponseHeader",
     "FallbackHeaders",
+    "FrameworkRetry",
+    "GatewayRetry",
     "JsonToGrpc",
     "Hystrix",
     "LocalResponseCache",
+    "ModifyRequestBody",
     "ModifyResponseBody",
     "PrefixPath",
     "PreserveHostHeader",
@@ -40,6 +45,7 @@ const HARMLESS: &[&str] = &[
     "SetRequestUri",
     "SetResponseHeader",
     "SetStatus",
+    "StripContextPath",
     "StripPrefix",
 ];
 
@@ -52,6 +58,19 @@ pub(super) struct Filter {
     pub(super) place: Place,
 }
 
+impl Filter {
+    /// A filter with its arguments in order; `${}` stands for one that is not known.
+    pub(super) fn of(name: &str, arguments: Vec<String>, place: Place) -> Self {
+        let arguments = arguments.into_iter().map(|argument| (String::new(), argument)).collect();
+        Self { name: name.to_owned(), arguments, place }
+    }
+
+    /// Its arguments are not known.
+    pub(super) fn forget(&mut self) {
+        self.arguments = vec![(String::new(), "${}".to_owned())];
+    }
+}
+
 /// The filters in a list of the gateway's.
 pub(super) fn read(settings: &Settings, list: &str) -> Vec<Filter> {
     settings.numbered(list).iter().filter_map(|item| one(settings, item)).collect()
@@ -61,8 +80,7 @@ fn one(settings: &Settings, item: &str) -> Option<Filter> {
     if let Some((text, place)) = settings.gateway(item) {
         let (name, rest) = text.split_once('=').unwrap_or((text, ""));
         let arguments = rest.split(',').map(str::trim).filter(|argument| !argument.is_empty());
-        let arguments = arguments.map(|argument| (String::new(), argument.to_owned())).collect();
-        return Some(Filter { name: name.trim().to_owned(), arguments, place: *place });
+        return Some(Filter::of(name.trim(), arguments.map(str::to_owned).collect(), *place));
     }
     let inside = settings.inside(item);
     let (name, place) = inside.iter().find(|(key, _)| key == "name").map(|(_, at)| *at)?;
@@ -124,7 +142,9 @@ impl Filter {
             ("MapRequestHeader", _) => {
                 let from = self.argument("fromheader", 0).map(str::to_ascii_lowercase);
                 let to = self.argument("toheader", 1).map(str::to_ascii_lowercase);
-                if let (Some(from), Some(to)) = (from, to) {
+                if [&from, &to].into_iter().flatten().any(|name| name.contains("${")) {
+                    run.anything();
+                } else if let (Some(from), Some(to)) = (from, to) {
                     let mut values = run.values(&to);
                     values.extend(run.values(&from).into_iter().map(|value| match value {
                         Value::Client => Value::ClientHeader(from.clone()),
@@ -135,7 +155,12 @@ impl Filter {
             }
             // Of a browser's session, if there is one; else what the client sent.
             ("TokenRelay", _) => run.request.set("authorization", vec![Value::Unknown], None),
-            _ => run.anything(),
+            _ => {
+                let proof = Some(run.slot("dpop")).filter(|slot| slot.values.is_empty());
+                run.anything();
+                // A proof that was taken away nobody can make again.
+                run.request.headers.extend(proof.map(|slot| ("dpop".to_owned(), slot)));
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! Spring Cloud Gateway: routes and filters in `application.yml` and `application.properties`, with their profiles, and whether
-//! code beside them sees the client's certificate.
+//! Spring Cloud Gateway: routes and filters in `application.yml` and `application.properties`, with their profiles, those
+//! that code beside them writes, and whether that sees the client's certificate.
 //!
 //! What decides: `server.ssl.client-auth` asks for certificates, and no filter that comes with the gateway hands one on;
 //! filters of all routes come before those of a route; X-Forwarded-Host and -Prefix tell what was rewritten. See the filter
@@ -7,7 +7,10 @@
 
 mod code;
 mod filters;
+mod routes;
 mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Files;
 use super::hop::{
@@ -38,7 +41,7 @@ impl FrontEnd for Spring {
 
     fn recognises(&self, name: &str, text: &str) -> bool {
         if is_code(name) {
-            return code::recognises(name, text);
+            return code::recognises(name, text) || routes::recognises(name, text);
         }
         let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
         if ![".yml", ".yaml", ".properties"].iter().any(|ending| name.ends_with(ending)) || has("apiVersion:") {
@@ -51,8 +54,32 @@ impl FrontEnd for Spring {
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
         let (code, own): (Vec<u32>, Vec<u32>) = own.iter().partition(|number| is_code(files.get(**number).path()));
-        let assembled = settings::assemble(files, &own);
-        assembled.iter().filter_map(|one| configuration(one, code::beside(files, &code, &one.files, &own))).collect()
+        let is = |tell: fn(&str, &str) -> bool| {
+            let text = |number: &u32| files.get(*number);
+            code.iter().copied().filter(|number| tell(text(number).path(), &text(number).text)).collect::<Vec<_>>()
+        };
+        let (filters, routes) = (is(code::recognises), is(routes::recognises));
+        let mut written: BTreeMap<&str, Written> = BTreeMap::new();
+        for number in routes {
+            let found = routes::read(files, number);
+            let application = written.entry(code::application(files, number)).or_default();
+            application.routes.extend(found);
+            application.files.push(number);
+        }
+        let mut assembled = settings::assemble(files, &own);
+        // An application whose settings say nothing that matters.
+        let known: BTreeSet<&str> = own.iter().map(|number| code::application(files, *number)).collect();
+        for (_, alone) in written.iter().filter(|(application, _)| !known.contains(*application)) {
+            assembled.push(Assembled { files: alone.files.clone(), ..Assembled::default() });
+        }
+        assembled
+            .iter()
+            .filter_map(|one| {
+                let application = one.files.first().map(|number| code::application(files, *number));
+                let written = application.and_then(|application| written.get(application));
+                configuration(one, written, code::beside(files, &filters, &one.files, &own))
+            })
+            .collect()
     }
 
     fn reason(&self, rule: Rule, cause: Cause) -> &'static str {
@@ -90,22 +117,59 @@ impl FrontEnd for Spring {
     }
 }
 
+/// A route as it is defined.
+#[derive(Debug, Clone)]
+struct Definition {
+    id: Option<String>,
+    uri: String,
+    place: Place,
+    filters: Vec<Filter>,
+    predicates: Vec<Filter>,
+}
+
+impl Definition {
+    /// One of settings; filters of all of them come first.
+    fn of_settings(settings: &Settings, key: &str, defaults: &[Filter]) -> Option<Self> {
+        let (uri, place) = settings.gateway(&format!("{key}.uri"))?;
+        let own = filters::read(settings, &format!("{key}.filters"));
+        let id = settings.gateway(&format!("{key}.id")).map_or(key, |(id, _)| id.as_str());
+        Some(Self {
+            id: Some(id.to_owned()),
+            uri: uri.clone(),
+            place: *place,
+            filters: defaults.iter().cloned().chain(own).collect(),
+            predicates: filters::read(settings, &format!("{key}.predicates")),
+        })
+    }
+}
+
+/// What an application's code defines.
+#[derive(Debug, Default)]
+struct Written {
+    files: Vec<u32>,
+    routes: Vec<Definition>,
+}
+
 /// `code`: filters of the application's own see the certificates of all clients.
-fn configuration(assembled: &Assembled, code: bool) -> Option<Configuration> {
+fn configuration(assembled: &Assembled, written: Option<&Written>, code: bool) -> Option<Configuration> {
     let settings = &assembled.settings;
+    let defaults = filters::read(settings, "defaultfilters");
     let routes = settings.numbered("routes");
-    if routes.is_empty() {
+    let routes = routes.iter().filter_map(|key| Definition::of_settings(settings, key, &defaults));
+    let mut into = Configuration { files: assembled.files.clone(), ..Configuration::default() };
+    for definition in routes.chain(written.iter().flat_map(|written| written.routes.clone())).take(MOST) {
+        into.hops.extend(hop(settings, &definition, code));
+    }
+    if into.hops.is_empty() && settings.numbered("routes").is_empty() {
         return None;
     }
-    let mut into = Configuration { files: assembled.files.clone(), ..Configuration::default() };
     for (place, reason) in &assembled.holes {
         into.holes.push(Hole { place: *place, reason: reason.clone() });
     }
-    let defaults = filters::read(settings, "defaultfilters");
-    for route in routes.into_iter().take(MOST) {
-        into.hops.extend(hop(settings, &route, &defaults, code));
-    }
-    into.complete = into.holes.is_empty() && !code;
+    into.files.extend(written.iter().flat_map(|written| &written.files));
+    into.files.sort_unstable();
+    into.files.dedup();
+    into.complete = into.holes.is_empty() && !code && written.is_none();
     into.trusted = trusted(&into.hops);
     Some(into)
 }
@@ -128,11 +192,11 @@ fn handshake(settings: &Settings) -> (Handshake, Option<Place>, bool) {
     (Handshake { auth, required }, place.filter(|_| auth.asks()), tls)
 }
 
-fn hop(settings: &Settings, route: &str, defaults: &[Filter], code: bool) -> Option<Hop> {
-    let (uri, place) = settings.gateway(&format!("{route}.uri"))?;
-    let mut chain: Vec<Filter> = defaults.to_vec();
-    chain.extend(filters::read(settings, &format!("{route}.filters")));
-    if chain.iter().any(|filter| filter.name == "RedirectTo") || uri.starts_with("no://") {
+fn hop(settings: &Settings, definition: &Definition, code: bool) -> Option<Hop> {
+    let Definition { id, uri, place, filters: chain, predicates } = definition;
+    // Requests that the application answers itself.
+    let stays = ["no://", "forward:"].iter().any(|scheme| uri.starts_with(scheme));
+    if stays || chain.iter().any(|filter| filter.name == "RedirectTo") {
         return None;
     }
     let (handshake, asks_at, tls) = handshake(settings);
@@ -148,8 +212,6 @@ fn hop(settings: &Settings, route: &str, defaults: &[Filter], code: bool) -> Opt
             Some(run.request)
         })
     });
-    let id = settings.gateway(&format!("{route}.id")).map(|(id, _)| id.as_str());
-    let predicates = filters::read(settings, &format!("{route}.predicates"));
     let of = |name: &str| predicates.iter().find(|one| one.name == name).map(Filter::all).unwrap_or_default();
     let port = settings.get("server.port").and_then(|(port, _)| port.parse().ok());
     let hosts: Vec<String> = of("Host").iter().map(|host| host.to_ascii_lowercase()).collect();
@@ -179,16 +241,19 @@ fn hop(settings: &Settings, route: &str, defaults: &[Filter], code: bool) -> Opt
         Some(service) => vec![format!("service {}", service.to_ascii_lowercase())],
         None => vec![dial(uri)],
     };
+    // What code works out has no text.
+    let shown = if uri == "${}" { "an address that code works out" } else { uri };
     let upstream = Upstream {
-        label: uri.clone(),
+        label: shown.to_owned(),
         names: if known { names } else { Vec::new() },
         protocol: Protocol::Http,
         place: *place,
     };
-    let route = Route { label: format!("route {}", id.unwrap_or(route)), path, when: Vec::new() };
+    let label = id.as_ref().map_or_else(|| format!("the route to {shown}"), |id| format!("route {id}"));
+    let route = Route { label, path, when: Vec::new() };
     Some(Hop {
         lost,
-        rewrites: rewrites(settings, &chain, *place),
+        rewrites: rewrites(settings, chain, *place),
         logs: wiretap(settings).into_iter().collect(),
         cors: cors(settings),
         consumes_authorization: chain.iter().any(|filter| filter.name == "TokenRelay"),
