@@ -291,6 +291,7 @@ type Identity<'a> = (&'a str, Option<&'a str>, &'a str);
 pub struct Objects<'a> {
     files: &'a Files,
     all: Vec<Object<'a>>,
+    /// By kind and name, in the order of their paths.
     by_name: BTreeMap<(&'a str, &'a str), Vec<usize>>,
     by_kind: BTreeMap<&'a str, Vec<usize>>,
     /// By folder (with `/` at its end), the branches of it that hold the same object as another branch.
@@ -307,6 +308,9 @@ impl<'a> Objects<'a> {
             let Some(name) = object.name else { continue };
             by_name.entry((object.kind, name)).or_default().push(number);
             copies.entry((object.kind, object.namespace, name)).or_default().insert(object.at.file);
+        }
+        for numbers in by_name.values_mut().filter(|numbers| numbers.len() > 1) {
+            numbers.sort_by_key(|number| (files.get(all[*number].at.file).path(), *number));
         }
         let mut rivals: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for holders in copies.values().filter(|holders| holders.len() > 1) {
@@ -343,16 +347,25 @@ impl<'a> Objects<'a> {
         for file in numbers {
             by_scope.entry(self.scope(file)).or_default().push(file);
         }
-        let scopes: Vec<(&String, &Vec<u32>)> = by_scope.iter().collect();
+        let mut tree = Branch::default();
+        for (scope, files) in &by_scope {
+            let mut at = &mut tree;
+            for (folder, branch) in levels(scope.trim_end_matches('/')).filter(|_| !scope.is_empty()) {
+                let rival = self.rivals.get(folder).is_some_and(|rivals| rivals.contains(branch));
+                let kept = if rival { &mut at.rivals } else { &mut at.others };
+                at = kept.entry(branch).or_default();
+            }
+            at.files.extend(files);
+        }
         let mut environments = Vec::new();
-        for (number, (scope, own)) in scopes.iter().enumerate() {
+        let mut scopes = by_scope.keys().peekable();
+        while let Some(scope) = scopes.next() {
             // What all share is no environment where there are some. Those within a scope come next.
-            if scopes.get(number + 1).is_some_and(|(next, _)| next.starts_with(scope.as_str())) {
+            if scopes.peek().is_some_and(|next| next.starts_with(scope.as_str())) {
                 continue;
             }
-            let seen = |other: &Vec<u32>| own.first().zip(other.first()).is_some_and(|(a, b)| self.sees(*a, *b));
-            let others = scopes.iter().filter(|(other, files)| other == scope || seen(files));
-            let mut files: Vec<u32> = others.flat_map(|(_, files)| files.iter().copied()).collect();
+            let mut files = Vec::new();
+            tree.seen_from(scope.trim_end_matches('/'), &mut files);
             files.sort_unstable();
             environments.push(files);
         }
@@ -378,9 +391,37 @@ impl<'a> Objects<'a> {
     /// The object of that kind and name that a text means: of those it can see, the nearest by folders.
     pub fn find(&self, from: u32, groups: &[&str], kind: &str, namespace: Option<&str>, name: &str) -> Found<'a> {
         let numbers = self.by_name.get(&(kind, name)).map_or(&[][..], Vec::as_slice);
+        let path = |number: &usize| self.files.get(self.all[*number].at.file).path();
+        let here = self.files.get(from).path();
+        // Outwards, folder by folder: those of one lie side by side in the order of their paths.
+        let mut done = 0..0;
+        let folders = levels(here).map(|(folder, _)| folder).collect::<Vec<_>>();
+        for around in std::iter::once(here).chain(folders.into_iter().rev()) {
+            let start = numbers.partition_point(|number| path(number) < around);
+            let within = |number: &usize| path(number) == here || around != here && path(number).starts_with(around);
+            let end = start + numbers[start..].partition_point(within);
+            let beside = (start..done.start.clamp(start, end)).chain(done.end.clamp(start, end)..end);
+            let found = self.nearest(from, groups, kind, namespace, beside.map(|at| numbers[at]));
+            if !matches!(found, Found::Nothing) {
+                return found;
+            }
+            done = start..end;
+        }
+        Found::Nothing
+    }
+
+    /// The nearest of these objects.
+    fn nearest(
+        &self,
+        from: u32,
+        groups: &[&str],
+        kind: &str,
+        namespace: Option<&str>,
+        numbers: impl Iterator<Item = usize>,
+    ) -> Found<'a> {
         let mut best: Option<((usize, bool), Object<'a>)> = None;
         let mut several = false;
-        for object in numbers.iter().map(|number| self.all[*number]) {
+        for object in numbers.map(|number| self.all[number]) {
             let file = object.at.file;
             if !object.is(groups, kind) || !may_be_same(object.namespace, namespace) || !self.sees(from, file) {
                 continue;
@@ -423,6 +464,55 @@ impl<'a> Objects<'a> {
         }
         let (a, b) = (self.files.get(a).path(), self.files.get(b).path());
         levels(a).zip(levels(b)).take_while(|(a, b)| a == b).count()
+    }
+}
+
+/// A folder of a tree of scopes.
+#[derive(Default)]
+struct Branch<'p> {
+    /// The files of the scope that ends here.
+    files: Vec<u32>,
+    /// Branches that don't see each other.
+    rivals: BTreeMap<&'p str, Branch<'p>>,
+    others: BTreeMap<&'p str, Branch<'p>>,
+}
+
+impl Branch<'_> {
+    /// All files that are seen from a scope below.
+    fn seen_from(&self, scope: &str, into: &mut Vec<u32>) {
+        into.extend(&self.files);
+        let (branch, rest) = scope.split_once('/').unwrap_or((scope, ""));
+        let rival = self.rivals.get(branch);
+        if let Some(own) = rival.or_else(|| self.others.get(branch)) {
+            own.seen_from(rest, into);
+        }
+        self.others.iter().filter(|(name, _)| **name != branch).for_each(|(_, other)| other.all(into));
+        if rival.is_none() {
+            self.rivals.values().for_each(|other| other.all(into));
+        }
+    }
+
+    fn all(&self, into: &mut Vec<u32>) {
+        into.extend(&self.files);
+        self.rivals.values().chain(self.others.values()).for_each(|branch| branch.all(into));
+    }
+}
+
+/// Things by the file they stand in: what an environment has of them is looked up.
+#[derive(Debug)]
+pub struct ByFile<T>(BTreeMap<u32, Vec<T>>);
+
+impl<T> ByFile<T> {
+    /// These, with their files.
+    pub fn new(all: impl IntoIterator<Item = (u32, T)>) -> Self {
+        let mut by_file: BTreeMap<u32, Vec<T>> = BTreeMap::new();
+        all.into_iter().for_each(|(file, one)| by_file.entry(file).or_default().push(one));
+        Self(by_file)
+    }
+
+    /// Those of these files, in their order.
+    pub fn within<'s>(&'s self, files: &'s [u32]) -> impl Iterator<Item = &'s T> {
+        files.iter().filter_map(|file| self.0.get(file)).flatten()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ingress::is_true;
 use super::tree::At;
-use crate::config::kubernetes::{self, Manifests, Objects};
+use crate::config::kubernetes::{self, ByFile, Manifests, Objects};
 
 /// The settings of a controller.
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +38,7 @@ impl<'a> Controller<'a> {
 
 /// The controllers whose settings stand in these texts: ConfigMaps and Helm's values that have one of the `own` settings,
 /// which no other controller knows. In values they stand below `controller`, at `path`.
-pub(super) fn all<'a>(
-    manifests: &'a Manifests,
-    objects: &Objects<'a>,
-    own: &[&str],
-    path: &[&str],
-) -> Vec<Controller<'a>> {
+pub(super) fn all<'a>(manifests: &'a Manifests, objects: &Objects<'a>, own: &[&str], path: &[&str]) -> Controllers<'a> {
     let has_own = |data: At<'a>| data.entries().any(|(key, _)| own.contains(&key));
     let mut found = Vec::new();
     for object in objects.of_kind(&[""], "ConfigMap") {
@@ -60,16 +55,27 @@ pub(super) fn all<'a>(
             }
         }
     }
-    found
+    let of_objects = found.iter().filter(|controller| controller.chart.is_none());
+    let of_objects = ByFile::new(of_objects.map(|controller| (controller.file(), *controller)));
+    let of_charts = found.iter().filter(|controller| controller.chart.is_some()).copied().collect();
+    Controllers { all: found, of_objects, of_charts }
 }
 
-/// The controller that all files of an environment see; of several, which one serves an Ingress is not known.
-pub(super) fn of<'a>(
-    controllers: &[Controller<'a>],
-    objects: &Objects<'a>,
-    environment: &[u32],
-) -> Option<Controller<'a>> {
-    let seen = |controller: &&Controller<'_>| environment.iter().all(|file| objects.sees(*file, controller.file()));
-    let mut seen = controllers.iter().filter(seen);
-    seen.next().filter(|_| seen.next().is_none()).copied()
+/// Controllers, to be looked up.
+#[derive(Debug)]
+pub(super) struct Controllers<'a> {
+    pub(super) all: Vec<Controller<'a>>,
+    /// Those in files of objects.
+    of_objects: ByFile<Controller<'a>>,
+    /// Those in values of Helm.
+    of_charts: Vec<Controller<'a>>,
+}
+
+impl<'a> Controllers<'a> {
+    /// The controller that all files of an environment see; of several, which one serves an Ingress is not known.
+    pub(super) fn of(&self, objects: &Objects<'a>, environment: &[u32]) -> Option<Controller<'a>> {
+        let seen = |controller: &&Controller<'_>| environment.iter().all(|file| objects.sees(*file, controller.file()));
+        let mut seen = self.of_objects.within(environment).chain(&self.of_charts).filter(seen);
+        seen.next().filter(|_| seen.next().is_none()).copied()
+    }
 }

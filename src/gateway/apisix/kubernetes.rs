@@ -3,7 +3,7 @@
 
 use super::set::{Named, Plugins};
 use super::ways::{Facts, Settings, Ssl, hops};
-use crate::config::kubernetes::{Manifests, Object, Objects, service_names};
+use crate::config::kubernetes::{ByFile, Manifests, Object, Objects, service_names};
 use crate::gateway::files::Files;
 use crate::gateway::hop::{Protocol, Upstream};
 use crate::gateway::tree::{At, Switch};
@@ -26,10 +26,11 @@ pub(super) fn configurations(files: &Files, own: &[u32]) -> Vec<Configuration> {
     let manifests = Manifests::read(files, own);
     let objects = manifests.objects(files);
     let metadata = Named::new();
+    let by_file = ByFile::new(objects.iter().map(|object| (object.at.file, object)));
     let mut all = Vec::new();
     for numbers in objects.environments() {
         let here = |kind: &'static str| {
-            objects.of_kind(GROUP, kind).filter(|object| numbers.contains(&object.at.file)).collect::<Vec<_>>()
+            by_file.within(&numbers).copied().filter(move |object| object.is(GROUP, kind)).collect::<Vec<_>>()
         };
         let mut into = Configuration { files: numbers.clone(), ..Configuration::default() };
         let mut global = Plugins::new();

@@ -16,7 +16,7 @@ use super::ingress::{self, Ingress, Path, Setting, is_true};
 use super::rule::Rule;
 use super::run::Handshake;
 use super::{Configuration, Detail, FrontEnd, Hole, haproxy};
-use crate::config::kubernetes::{self, Manifests};
+use crate::config::kubernetes::{self, ByFile, Manifests};
 use crate::config::written::Written;
 use render::{Cluster, PARTS, Socket};
 
@@ -73,11 +73,11 @@ impl FrontEnd for HaproxyIngress {
         };
         let mut configurations = Vec::new();
         let mut used = BTreeSet::new();
+        let by_file = ByFile::new(ingresses.iter().map(|ingress| (ingress.object.at.file, ingress)));
         for environment in objects.environments() {
-            let controller = controller::of(&controllers, &objects, &environment);
+            let controller = controllers.of(&objects, &environment);
             let cluster = Cluster { files, objects: &objects, controller };
-            let here =
-                ingresses.iter().filter(|ingress| environment.binary_search(&ingress.object.at.file).is_ok()).collect();
+            let here: Vec<&Ingress<'_>> = by_file.within(&environment).copied().collect();
             for group in ingress::groups(files, here) {
                 let mut into = Configuration::default();
                 lower(&cluster, &group, &mut into);
@@ -91,7 +91,7 @@ impl FrontEnd for HaproxyIngress {
             }
         }
         // What settings do to whatever the controller serves.
-        for controller in controllers.iter().filter(|controller| !used.contains(&controller.file())) {
+        for controller in controllers.all.iter().filter(|controller| !used.contains(&controller.file())) {
             let cluster = Cluster { files, objects: &objects, controller: Some(*controller) };
             let mut into = Configuration { files: vec![controller.file()], ..Configuration::default() };
             lower_any(&cluster, controller, &mut into);

@@ -16,8 +16,8 @@ use super::hop::{
 };
 use super::ingress::{self, Ingress};
 use super::rule::Rule;
-use super::{Configuration, Detail, FrontEnd, Hole, controller, nginx, trusted};
-use crate::config::kubernetes::Manifests;
+use super::{Configuration, Detail, FrontEnd, Hole, nginx, trusted};
+use crate::config::kubernetes::{ByFile, Manifests};
 use render::{Rendered, Writer};
 
 /// ingress-nginx.
@@ -44,10 +44,10 @@ impl FrontEnd for IngressNginx {
         };
         let mut all = Vec::new();
         let mut used: BTreeSet<u32> = BTreeSet::new();
+        let by_file = ByFile::new(ingresses.iter().map(|ingress| (ingress.object.at.file, ingress)));
         for environment in objects.environments() {
-            let here: Vec<&Ingress<'_>> =
-                ingresses.iter().filter(|ingress| environment.binary_search(&ingress.object.at.file).is_ok()).collect();
-            let controller = controller::of(&controllers, &objects, &environment);
+            let here: Vec<&Ingress<'_>> = by_file.within(&environment).copied().collect();
+            let controller = controllers.of(&objects, &environment);
             let writer = Writer { files, objects: &objects, controller };
             for group in ingress::groups(files, here) {
                 let rendered = writer.write(&group);
@@ -59,7 +59,7 @@ impl FrontEnd for IngressNginx {
                 all.push(configuration(rendered, numbers, holes));
             }
         }
-        for controller in controllers.iter().filter(|controller| !used.contains(&controller.file())) {
+        for controller in controllers.all.iter().filter(|controller| !used.contains(&controller.file())) {
             let writer = Writer { files, objects: &objects, controller: Some(*controller) };
             let numbers = vec![controller.file()];
             let holes = holes(&numbers);

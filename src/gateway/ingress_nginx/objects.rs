@@ -1,7 +1,7 @@
 //! What ingress-nginx reads: Ingresses with its annotations, and the settings of the controller.
 
 use crate::config::kubernetes::{self, Manifests, Object, Objects};
-use crate::gateway::controller::{self, Controller};
+use crate::gateway::controller::{self, Controller, Controllers};
 use crate::gateway::files::Files;
 use crate::gateway::ingress::{self, Ingress};
 use crate::gateway::tree::At;
@@ -48,7 +48,7 @@ pub(super) fn headers<'a>(controller: &Controller<'a>, objects: &Objects<'a>) ->
 }
 
 /// The controllers whose settings stand in these texts.
-pub(super) fn controllers<'a>(manifests: &'a Manifests, objects: &Objects<'a>) -> Vec<Controller<'a>> {
+pub(super) fn controllers<'a>(manifests: &'a Manifests, objects: &Objects<'a>) -> Controllers<'a> {
     controller::all(manifests, objects, &SETTINGS, &["config"])
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::plugins;
 use super::set::{Plugin, Plugins};
 use super::ways::{Facts, Ways, hop};
-use crate::config::kubernetes::{Found, Manifests, Object, Objects, service_names};
+use crate::config::kubernetes::{ByFile, Found, Manifests, Object, Objects, service_names};
 use crate::gateway::evidence::Evidence;
 use crate::gateway::files::Files;
 use crate::gateway::hop::{PathMatch, Protocol, Upstream};
@@ -31,12 +31,12 @@ pub(super) fn recognises(text: &str) -> bool {
 pub(super) fn configurations(files: &Files, own: &[u32]) -> Vec<Configuration> {
     let manifests = Manifests::read(files, own);
     let objects = manifests.objects(files);
-    let environments = objects.environments();
+    let by_file = ByFile::new(objects.iter().map(|object| (object.at.file, object)));
     let mut all = Vec::new();
-    for numbers in environments {
+    for numbers in objects.environments() {
         let mut into = Ways::new(Configuration { files: numbers.clone(), ..Configuration::default() });
         let dpop = Evidence::of(files, &numbers).dpop;
-        for object in objects.iter().filter(|object| numbers.contains(&object.at.file)) {
+        for object in by_file.within(&numbers).copied() {
             if !into.is_full() {
                 Reader { objects: &objects, dpop }.routes(object, &mut into);
             }

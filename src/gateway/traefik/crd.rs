@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::compose;
-use crate::config::kubernetes::{self, Found, Manifests, Object, Objects};
+use crate::config::kubernetes::{self, ByFile, Found, Manifests, Object, Objects};
 use crate::gateway::Hole;
 use crate::gateway::document::Source;
 use crate::gateway::files::Files;
@@ -54,13 +54,12 @@ pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
     let folder = |file: u32| files.get(file).path().rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut groups = Vec::new();
     let mut used: BTreeSet<u32> = BTreeSet::new();
+    let routers = objects.iter().filter(|object| is_route(object) || is_ingress(object));
+    let by_file = ByFile::new(routers.map(|router| (router.at.file, router)));
+    let options = ByFile::new(objects.of_kind(&GROUPS, "TLSOption").map(|option| (option.at.file, option)));
     for environment in objects.environments() {
-        let routers: Vec<Object<'_>> = objects
-            .iter()
-            .filter(|object| {
-                environment.binary_search(&object.at.file).is_ok() && (is_route(object) || is_ingress(object))
-            })
-            .collect();
+        let routers: Vec<Object<'_>> = by_file.within(&environment).copied().collect();
+        let options: Vec<Object<'_>> = options.within(&environment).copied().collect();
         let mut by_folder: BTreeMap<&str, BTreeMap<u32, Vec<Object<'_>>>> = BTreeMap::new();
         for router in &routers {
             let file = router.at.file;
@@ -79,7 +78,7 @@ pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
             for bundle in bundles {
                 let mut builder = Builder { objects: &objects, trees: BTreeMap::new(), missing: false };
                 bundle.iter().for_each(|object| builder.route(object));
-                builder.options(&bundle, &referenced, folder);
+                builder.options(&bundle, &options, &referenced, folder);
                 groups.push(builder.group(&manifests, fixed));
                 used.extend(fixed.map(|(file, _)| *file));
             }
@@ -348,9 +347,14 @@ impl<'a> Builder<'_, 'a> {
     }
 
     /// The options that hold by default, and those beside the routers that no router of the environment names.
-    fn options(&mut self, routers: &[Object<'a>], referenced: &BTreeSet<&str>, folder: impl Fn(u32) -> &'a str) {
+    fn options(
+        &mut self,
+        routers: &[Object<'a>],
+        all: &[Object<'a>],
+        referenced: &BTreeSet<&str>,
+        folder: impl Fn(u32) -> &'a str,
+    ) {
         let Some(first) = routers.first() else { return };
-        let all: Vec<Object<'a>> = self.objects.of_kind(&GROUPS, "TLSOption").collect();
         let seen = |option: &&Object<'a>| self.objects.sees(first.at.file, option.at.file);
         let default: Vec<&Object<'a>> =
             all.iter().filter(seen).filter(|option| option.name == Some("default")).collect();
