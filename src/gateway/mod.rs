@@ -200,6 +200,7 @@ pub fn may_be_configuration(name: &str) -> bool {
         "sample",
         "example",
         "tf",
+        "bicep",
         "tofu",
         "tfvars",
         "txt",

@@ -41,7 +41,8 @@ impl Inner {
         (first, last.max(first))
     }
 
-    fn piece(&mut self, outer: usize, text: &str) {
+    /// Adds a stretch that stands outside from `outer` on.
+    pub(super) fn piece(&mut self, outer: usize, text: &str) {
         self.pieces.push((self.text.len(), outer));
         self.text.push_str(text);
         self.end = outer + text.len();

@@ -2,6 +2,7 @@
 //! bad place; what can't be read becomes a hole.
 
 pub mod apache;
+pub mod bicep;
 pub mod blank;
 pub mod caddyfile;
 pub mod calls;

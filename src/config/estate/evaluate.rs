@@ -27,19 +27,24 @@ impl<'e> Evaluation<'e> {
 
     /// What a node amounts to.
     pub(super) fn node(&mut self, scope: usize, at: At<'e>) -> Value<'e> {
+        self.deeper(|evaluation| match evaluation.estate.language {
+            // A document that the code names is no code.
+            _ if scope == usize::MAX => plain(evaluation.estate, scope, at),
+            Language::Terraform => evaluation.terraform(scope, at),
+            Language::CloudFormation => evaluation.cloudformation(scope, at),
+            Language::Deployment | Language::Bicep => evaluation.deployment(scope, at),
+            Language::Export => evaluation.export(scope, at),
+        })
+    }
+
+    /// One step further, as long as it does not go too far.
+    pub(super) fn deeper(&mut self, step: impl FnOnce(&mut Self) -> Value<'e>) -> Value<'e> {
         self.steps += 1;
         if self.depth >= DEEP || self.steps > MOST {
             return Value::Unknown;
         }
         self.depth += 1;
-        let value = match self.estate.language {
-            // A document that the code names is no code.
-            _ if scope == usize::MAX => plain(self.estate, scope, at),
-            Language::Terraform => self.terraform(scope, at),
-            Language::CloudFormation => self.cloudformation(scope, at),
-            Language::Deployment => self.deployment(scope, at),
-            Language::Export => self.export(scope, at),
-        };
+        let value = step(self);
         self.depth -= 1;
         value
     }
@@ -84,14 +89,7 @@ impl<'e> Evaluation<'e> {
     }
 
     fn expression(&mut self, scope: usize, at: At<'e>, text: &str) -> Value<'e> {
-        self.steps += 1;
-        if self.depth >= DEEP || self.steps > MOST {
-            return Value::Unknown;
-        }
-        self.depth += 1;
-        let value = Reader::new(self, scope, at, text).read();
-        self.depth -= 1;
-        value
+        self.deeper(|evaluation| Reader::new(evaluation, scope, at, text).read())
     }
 
     /// What a name of the language means: `var.a.b`, `local.c`, `module.d.e`, `aws_lb.f.arn`.
@@ -133,7 +131,7 @@ impl<'e> Evaluation<'e> {
     }
 
     /// A part of a value: `.name`, `["name"]`, `[0]`.
-    fn part(&mut self, value: Value<'e>, part: &str) -> Value<'e> {
+    pub(super) fn part(&mut self, value: Value<'e>, part: &str) -> Value<'e> {
         let name = part.trim_start_matches('[').trim_end_matches(']').trim_matches('"');
         match value {
             Value::Tree(field) => {

@@ -62,13 +62,7 @@ impl<'r, 'e> Reader<'r, 'e> {
             let one = self.choice();
             if self.takes(":") {
                 let other = self.choice();
-                match (condition.as_bool(), one, other) {
-                    (Some(true), one, _) => one,
-                    (Some(false), _, other) => other,
-                    (None, Value::Text(one), Value::Text(other)) if one == other => Value::Text(one),
-                    (None, Value::Absent, Value::Absent) => Value::Absent,
-                    _ => Value::Unknown,
-                }
+                Value::chosen(condition.as_bool(), one, other)
             } else {
                 Value::Unknown
             }
@@ -83,11 +77,7 @@ impl<'r, 'e> Reader<'r, 'e> {
         let mut value = self.both();
         while self.takes("||") {
             let other = self.both();
-            value = match (value.as_bool(), other.as_bool()) {
-                (Some(true), _) | (_, Some(true)) => truth(true),
-                (Some(false), Some(false)) => truth(false),
-                _ => Value::Unknown,
-            };
+            value = Value::either(&[value, other]);
         }
         value
     }
@@ -96,11 +86,7 @@ impl<'r, 'e> Reader<'r, 'e> {
         let mut value = self.comparison();
         while self.takes("&&") {
             let other = self.comparison();
-            value = match (value.as_bool(), other.as_bool()) {
-                (Some(false), _) | (_, Some(false)) => truth(false),
-                (Some(true), Some(true)) => truth(true),
-                _ => Value::Unknown,
-            };
+            value = Value::both(&[value, other]);
         }
         value
     }
@@ -110,7 +96,7 @@ impl<'r, 'e> Reader<'r, 'e> {
         for sign in ["==", "!=", ">=", "<=", ">", "<", "+", "-", "*", "/", "%"] {
             if self.takes(sign) {
                 let other = self.operand();
-                return compared(sign, &value, &other).map_or(Value::Unknown, truth);
+                return Value::known(compared(sign, &value, &other));
             }
         }
         value
@@ -118,7 +104,7 @@ impl<'r, 'e> Reader<'r, 'e> {
 
     fn operand(&mut self) -> Value<'e> {
         if self.takes("!") {
-            return self.operand_once().as_bool().map_or(Value::Unknown, |known| truth(!known));
+            return Value::known(self.operand_once().as_bool().map(|known| !known));
         }
         self.operand_once()
     }
@@ -366,19 +352,8 @@ fn items(field: Field<'_>) -> usize {
     if field.entries().is_empty() { field.items().len() } else { 0 }
 }
 
-fn truth<'e>(known: bool) -> Value<'e> {
-    Value::Text(known.to_string())
-}
-
 fn compared(sign: &str, a: &Value<'_>, b: &Value<'_>) -> Option<bool> {
-    let equal = match (a, b) {
-        (Value::Text(a), Value::Text(b)) => Some(a == b),
-        (Value::Absent, Value::Absent) => Some(true),
-        // What is somewhere is not nowhere.
-        (Value::Absent, Value::Unknown) | (Value::Unknown, Value::Absent) => None,
-        (Value::Absent, _) | (_, Value::Absent) => Some(false),
-        _ => None,
-    };
+    let equal = a.equals(b);
     let numbers = || match (a, b) {
         (Value::Text(a), Value::Text(b)) => Some((a.parse::<f64>().ok()?, b.parse::<f64>().ok()?)),
         _ => None,
@@ -391,15 +366,5 @@ fn compared(sign: &str, a: &Value<'_>, b: &Value<'_>) -> Option<bool> {
         ">" => numbers().map(|(a, b)| a > b),
         "<" => numbers().map(|(a, b)| a < b),
         _ => None,
-    }
-}
-
-impl Value<'_> {
-    fn as_bool(&self) -> Option<bool> {
-        match self {
-            Self::Text(text) if text == "true" => Some(true),
-            Self::Text(text) if text == "false" => Some(false),
-            _ => None,
-        }
     }
 }

@@ -1,27 +1,31 @@
-//! Infrastructure as code: the resources that Terraform, CloudFormation and Azure Resource Manager declare, or that Google
-//! Cloud exports, and what their settings amount to.
+//! Infrastructure as code: the resources that Terraform, CloudFormation, Azure Resource Manager and Bicep declare, or that
+//! Google Cloud exports, and what their settings amount to.
 //!
 //! The languages write the same settings in nearly the same words (`mutual_authentication { mode = … }`,
 //! `MutualAuthentication: {Mode: …}`), so one reader serves both. What is literal is followed: variables with defaults and
 //! `*.tfvars`, locals, arguments and outputs of modules that lie in the scan, parameters with defaults, references from one
 //! resource to another. Everything else is [`Value::Unknown`]: nobody is accused of what is not known.
 
-mod arm;
+mod azure;
 mod cloudformation;
+mod deployment;
 mod evaluate;
 mod export;
 mod expression;
+mod formula;
+mod logic;
 mod sources;
 mod terraform;
 
 use std::collections::BTreeMap;
 
 use evaluate::Evaluation;
-pub use sources::{Sources, is_candidate};
+pub use sources::{Sources, is_bicep, is_candidate, is_deployment};
 
 use super::files::Files;
 use super::place::Place;
 use super::tree::{At, Switch};
+use crate::syntax::inner::Inner;
 use crate::syntax::yaml::{Kind, Node};
 
 /// What a setting amounts to.
@@ -93,6 +97,8 @@ enum Language {
     CloudFormation,
     /// Templates of Azure Resource Manager.
     Deployment,
+    /// The same in Bicep.
+    Bicep,
     /// Exported resources of Google Cloud.
     Export,
 }
@@ -234,6 +240,22 @@ impl<'e> Field<'e> {
         match self.get(key) {
             Value::Text(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// The text of several lines that a setting leads to, with the file that it is written in: a file that is named, or a text
+    /// between quotes. What is put into it when it is deployed stays as it is written.
+    pub fn written(self) -> Option<(u32, Inner)> {
+        if matches!(self.estate.language, Language::Deployment | Language::Bicep) {
+            return Evaluation::new(self.estate).written(self.scope, self.at, 0);
+        }
+        let stretch = |number: u32, (start, end): (usize, usize)| {
+            Some((number, Inner::whole(self.estate.text(number).get(start..end)?, start, end)))
+        };
+        match self.value() {
+            Value::File(number) => stretch(number, (0, self.estate.text(number).len())),
+            // A heredoc has its text as it stands in the file.
+            _ => stretch(self.at.file, self.at.node.bytes),
         }
     }
 

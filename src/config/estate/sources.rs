@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::deployment::Deployment;
 use super::{Estate, export};
 use crate::config::files::Files;
 use crate::config::place::Place;
-use crate::config::terraform::{self, is_terraform, is_values};
-use crate::syntax::hcl;
+use crate::config::terraform::{self, folder, is_terraform, is_values};
 use crate::syntax::yaml::{self, Kind, Node};
+use crate::syntax::{bicep, hcl};
 
 /// So many calls of `jsonencode` in a file are read as what they encode.
 const MOST_ENCODED: usize = 256;
@@ -16,7 +17,31 @@ const MOST_ENCODED: usize = 256;
 /// Whether a text may be part of the code without naming any product: variables, values, arguments of modules.
 pub fn is_candidate(name: &str, text: &str) -> bool {
     let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
-    is_values(name) || is_terraform(name) && ["variable", "locals", "module", "output"].iter().any(|word| has(word))
+    is_values(name)
+        || is_terraform(name) && ["variable", "locals", "module", "output"].iter().any(|word| has(word))
+        || is_bicep(name) && has("module ") && GATEWAYS.iter().any(|word| has(word))
+}
+
+/// What modules are called that may have a gateway in them: of others there are too many.
+const GATEWAYS: &[&str] =
+    &["apim", "Apim", "APIM", "api-management", "apiManagement", "gateway", "Gateway", "appgw", "agw"];
+
+/// Whether a file of that name is written in Bicep.
+pub fn is_bicep(name: &str) -> bool {
+    name.ends_with(".bicep")
+}
+
+/// Whether a template was made of Bicep.
+fn is_made(text: &str) -> bool {
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    is_deployment(text) && has("\"_generator\"")
+}
+
+/// Whether a text is a template of Azure Resource Manager.
+pub fn is_deployment(text: &str) -> bool {
+    // For subscriptions and tenants the name of the schema has a word before it.
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    has("eploymentTemplate.json")
 }
 
 /// What was read.
@@ -28,8 +53,8 @@ pub struct Sources {
     pub(super) values: BTreeMap<u32, Node>,
     /// Templates of CloudFormation.
     pub(super) templates: BTreeMap<u32, Node>,
-    /// Templates of Azure Resource Manager.
-    pub(super) deployments: BTreeMap<u32, Node>,
+    /// Templates of Azure Resource Manager, in JSON or Bicep.
+    pub(super) deployments: BTreeMap<u32, Deployment>,
     /// Exported resources of Google Cloud.
     pub(super) exports: BTreeMap<u32, Vec<Node>>,
     /// Other trees that the code names.
@@ -58,7 +83,24 @@ impl Sources {
             }
             sources.named(files);
         }
-        for number in own.iter().filter(|number| !is_terraform(files.get(**number).path())) {
+        if own.iter().any(|number| is_bicep(files.get(*number).path())) {
+            // Those that name no product may call those that do.
+            for (number, text) in files.iter().filter(|(_, text)| is_bicep(text.path())) {
+                let file = bicep::parse(&text.text);
+                sources.deployments.insert(number, Deployment::of(&file.template, true));
+                if let Some(at) = file.error.filter(|_| own.contains(&number)) {
+                    sources.hole(number, at, "it could only be read in part");
+                }
+            }
+        }
+        let read: BTreeSet<_> = sources.deployments.keys().map(|number| folder(files, *number)).collect();
+        let other = |number: &&u32| {
+            let text = files.get(**number);
+            // What was made of Bicep says the same again.
+            let again = || read.contains(&folder(files, **number)) && is_made(&text.text);
+            !(is_terraform(text.path()) || is_bicep(text.path()) || again())
+        };
+        for number in own.iter().filter(other) {
             let mut stream = yaml::parse_functions(&files.get(*number).text);
             if stream.documents.iter().any(|document| export::collection(document).is_some()) {
                 sources.exports.insert(*number, stream.documents);
@@ -71,8 +113,8 @@ impl Sources {
             let schema = document.get("$schema").and_then(Node::text).unwrap_or_default();
             if document.get("Resources").is_some() {
                 sources.templates.insert(*number, document);
-            } else if schema.contains("deploymentTemplate.json") {
-                sources.deployments.insert(*number, document);
+            } else if is_deployment(schema) {
+                sources.deployments.insert(*number, Deployment::of(&document, false));
             } else {
                 continue;
             }
@@ -87,8 +129,7 @@ impl Sources {
     pub fn estates<'e>(&'e self, files: &'e Files) -> Vec<Estate<'e>> {
         let mut estates = Estate::of_modules(self, files);
         estates.extend(self.templates.iter().map(|(number, tree)| Estate::of_template(*number, tree, self, files)));
-        let deployments = self.deployments.iter();
-        estates.extend(deployments.map(|(number, tree)| Estate::of_deployment(*number, tree, self, files)));
+        estates.extend(Estate::of_deployments(self, files));
         estates.extend(Estate::of_exports(self, files));
         estates
     }

@@ -10,11 +10,11 @@ use crate::config::tree::At;
 use crate::syntax::yaml::Node;
 
 /// How deep modules may call each other.
-const DEEP: usize = 8;
+pub(super) const DEEP: usize = 8;
 /// So many scopes an estate may have.
-const MOST_SCOPES: usize = 512;
+pub(super) const MOST_SCOPES: usize = 512;
 /// So many all estates may have.
-const MOST_IN_ALL: usize = 20_000;
+pub(super) const MOST_IN_ALL: usize = 20_000;
 
 /// The files of one folder.
 #[derive(Default)]
@@ -48,7 +48,7 @@ fn find(modules: &[(Folder<'_>, Module<'_>)], archive: Option<&str>, path: &str)
 }
 
 /// `a/b` and `../c` as `a/c`.
-fn joined(folder: &str, source: &str) -> String {
+pub(super) fn joined(folder: &str, source: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in source.split('/') {
         match part {

@@ -92,7 +92,7 @@ impl<'e> Gateway<'e> {
     /// Whether there is a profile that asks for certificates, whoever uses it.
     fn may_ask(&self) -> bool {
         let profiles = self.resource.body.blocks("ssl_profile").all;
-        profiles.iter().any(|profile| !matches!(profile.get("trusted_client_certificate_names"), Value::Absent))
+        profiles.iter().any(|profile| asks(*profile).is_some())
     }
 
     /// A listener: it asks where its profile has authorities (Application Gateway, "Mutual authentication").
@@ -107,15 +107,12 @@ impl<'e> Gateway<'e> {
             hosts.filter(|host| !host.contains(['*', '?'])).map(|host| host.to_ascii_lowercase()).collect();
         let asked = match own.get("ssl_profile_name") {
             Value::Absent => Some(None),
-            Value::Text(profile) => self.blocks.get(&("ssl_profile", profile)).map(|profile| {
-                let key = "trusted_client_certificate_names";
-                (profile.texts(key).is_none_or(|names| !names.is_empty())).then(|| profile.place_of(key))
-            }),
+            Value::Text(profile) => self.blocks.get(&("ssl_profile", profile)).map(|profile| asks(*profile)),
             _ => None,
         };
         match asked {
-            Some(Some(place)) => {
-                listener.auth = ClientAuth::Required;
+            Some(Some((auth, place))) => {
+                listener.auth = auth;
                 listener.asks_at = Some(place);
             }
             Some(None) => {}
@@ -176,6 +173,19 @@ impl<'e> Gateway<'e> {
         names.extend(addresses.map(|address| format!("{}:{port}", address.to_ascii_lowercase())));
         Upstream { label: format!("pool {name}"), names, protocol: Protocol::Http, place: pool.place() }
     }
+}
+
+/// How an SSL profile asks for certificates, and where: with authorities it demands one that they vouch for; in passthrough
+/// mode it takes any or none ("Overview of mutual authentication with Application Gateway").
+fn asks(profile: Field<'_>) -> Option<(ClientAuth, Place)> {
+    let (mode, names) = ("verify_client_auth_mode", "trusted_client_certificate_names");
+    match profile.text(mode) {
+        Some(set) if set.eq_ignore_ascii_case("passthrough") => {
+            return Some((ClientAuth::Unverified, profile.place_of(mode)));
+        }
+        _ => {}
+    }
+    profile.texts(names).is_none_or(|names| !names.is_empty()).then(|| (ClientAuth::Required, profile.place_of(names)))
 }
 
 /// What a rewrite rule set does to a request, in order.

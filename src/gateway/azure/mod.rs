@@ -1,5 +1,5 @@
-//! Microsoft Azure: Application Gateway, App Service and API Management, as Terraform declares them, and policies of API
-//! Management in files of their own.
+//! Microsoft Azure: Application Gateway, App Service and API Management, as Terraform, Bicep and templates of Azure Resource
+//! Manager declare them, and policies of API Management in files of their own.
 //!
 //! Sources: the guides of the three services ("Rewrite HTTP headers and URL with Application Gateway", "Configure TLS mutual
 //! authentication", the policy reference), and the schema of the Terraform provider. Front Door asks for no certificates
@@ -14,6 +14,17 @@ use super::files::Files;
 use super::hop::{Cause, Form};
 use super::rule::Rule;
 use super::{Configuration, Detail, FrontEnd, cloud};
+use crate::config::estate;
+
+/// What templates call the services that are looked at, and settings of which there must be one for anything to be seen.
+const TEMPLATES: &[(&str, &[&str])] = &[
+    ("Microsoft.Network/applicationGateways", &["httpListeners"]),
+    (
+        "Microsoft.ApiManagement/service",
+        &["policies", "diagnostics", "hostnameConfigurations", "enableClientCertificate"],
+    ),
+    ("Microsoft.Web/sites", &["clientCert"]),
+];
 
 /// Microsoft Azure.
 #[derive(Debug)]
@@ -27,7 +38,8 @@ impl FrontEnd for Azure {
     fn recognises(&self, name: &str, text: &str) -> bool {
         let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
         policy::is_policy(name, text)
-            || name.ends_with(".json") && has("deploymentTemplate.json") && has("Microsoft.Web/sites")
+            || (estate::is_bicep(name) || name.ends_with(".json") && estate::is_deployment(text))
+                && TEMPLATES.iter().any(|(kind, words)| has(kind) && words.iter().any(|word| has(word)))
             || crate::config::terraform::is_terraform(name)
                 && cloud::declares(
                     name,
@@ -97,7 +109,8 @@ impl FrontEnd for Azure {
             ),
             (Rule::Stripped, _) => format!(
                 "Add a rewrite rule set to the routing rule with `request_header_configuration {{ header_name = \
-                 \"{header}\" header_value = \"{{var_client_certificate}}\" }}`."
+                 \"{header}\" header_value = \"{{var_client_certificate}}\" }}` (in Bicep `requestHeaderConfigurations: \
+                 [{{ headerName: '{header}', headerValue: '{{var_client_certificate}}' }}]`)."
             ),
             (Rule::Spoofable, Cause::Conditional) => {
                 format!("Delete it before the condition: `<set-header name=\"{header}\" exists-action=\"delete\" />`.")
@@ -111,14 +124,15 @@ impl FrontEnd for Azure {
             ),
             (Rule::NotRequested, _) => {
                 "Have the gateway ask: an `ssl_profile` with `trusted_client_certificate_names` on the \
-                 listener; in API Management `negotiate_client_certificate = true` on the host name."
+                 listener (`sslProfile` in Bicep and templates); in API Management `negotiate_client_certificate = true` \
+                 (`negotiateClientCertificate: true`) on the host name."
                     .to_owned()
             }
             (Rule::Malformed | Rule::Weak, _) => "Forward the whole certificate: `{var_client_certificate}`, or \
                  `@(Convert.ToBase64String(context.Request.Certificate.RawData))`; a thumbprint in Azure is SHA-1."
                 .to_owned(),
             (Rule::Unverified, Cause::NotApplied) => {
-                "Write `https_only = true`: over plain HTTP no certificate is asked for.".to_owned()
+                "Write `https_only = true` (`httpsOnly: true`): over plain HTTP no certificate is asked for.".to_owned()
             }
             (Rule::Unverified, _) => {
                 "Validate the certificate in the app, or compare its thumbprint with the token alone; in API \
@@ -134,7 +148,7 @@ impl FrontEnd for Azure {
             (Rule::DpopBroken, _) => format!("Drop what deletes or replaces {header}."),
             (Rule::Logged, _) => {
                 "Log no credentials, a hash of them at most: take Authorization and DPoP out of the trace or out \
-                 of `headers_to_log`, or mask them with `data_masking`."
+                 of `headers_to_log` (`headers` in templates), or mask them with `data_masking` (`dataMasking`)."
                     .to_owned()
             }
         }

@@ -13,8 +13,9 @@ use super::super::hop::{
     Place, Protocol, Rewrite, Route, Slot, Upstream, Value as Held,
 };
 use super::super::run::{Handshake, Run};
-use crate::config::estate::{Estate, Resource, Value};
+use crate::config::estate::{Estate, Resource};
 use crate::config::tree::Switch;
+use crate::syntax::inner::Inner;
 use crate::syntax::xml::{self, Element};
 
 const POLICIES: &[&str] = &[
@@ -23,6 +24,8 @@ const POLICIES: &[&str] = &[
     "azurerm_api_management_api_policy",
     "azurerm_api_management_api_operation_policy",
 ];
+/// The service that policies belong to.
+const SERVICE: &str = "azurerm_api_management";
 /// Stands for what the policies around this one may set.
 const OUTER: &str = "(policies around it)";
 
@@ -42,28 +45,16 @@ pub(super) fn configurations(estate: &Estate<'_>) -> Vec<Configuration> {
         let body = resource.body;
         let Some(content) = body.at("xml_content") else { continue };
         let listener = services.listener(resource);
-        let label = body.target("api_name").map_or_else(|| resource.name.to_owned(), |api| api.label(&["name"]));
-        let api = body.target("api_name").and_then(|api| api.body.text("service_url"));
-        // A heredoc has its text as it stands in the file; so places hold.
-        let place = content.place();
-        let source = match content.value() {
-            Value::File(number) => (number, 0, estate.text(number).len()),
-            _ => {
-                let text = estate.text(place.file);
-                let start = place.start as usize;
-                let end = text.get(start..).and_then(|rest| rest.find("</policies>")).map(|at| start + at + 11);
-                match end {
-                    Some(end) => (place.file, start, end),
-                    None => continue,
-                }
-            }
-        };
-        let (number, start, end) = source;
-        let text = estate.text(number);
-        if let Some(policies) =
-            text.get(start..).and_then(|rest| rest.find("<policies")).and_then(|at| xml::parse(text, start + at, end))
-        {
-            let policy = Policy { file: number, text, listener, label, backend: api };
+        let api = body.target("api_name").filter(|api| api.kind == "azurerm_api_management_api");
+        let label = api.map_or_else(|| resource.name.to_owned(), |api| api.label(&["name"]));
+        let api = api.and_then(|api| api.body.text("service_url"));
+        let Some((number, written)) = content.written() else { continue };
+        let text = written.text.as_str();
+        // A text that stands in code ends somewhere within it.
+        let end = text.find("</policies>").map_or(text.len(), |at| at + 11);
+        let policies = text.find("<policies").and_then(|at| xml::parse(text, at, end));
+        if let Some(policies) = policies.filter(|policies| policies.name == "policies") {
+            let policy = Policy { file: number, text: &written, listener, label, backend: api };
             all.push(policy.configuration(&policies));
         }
     }
@@ -85,7 +76,8 @@ pub(super) fn of_files(files: &Files, own: &[u32], known: &[Configuration]) -> V
         let name = text.path().rsplit('/').next().unwrap_or_default();
         let mut listener = cloud::listener("API Management".to_owned(), vec![443], true);
         listener.auth = ClientAuth::Unknown;
-        let policy = Policy { file: *number, text: &text.text, listener, label: name.to_owned(), backend: None };
+        let whole = Inner::whole(&text.text, 0, text.text.len());
+        let policy = Policy { file: *number, text: &whole, listener, label: name.to_owned(), backend: None };
         let mut configuration = policy.configuration(&policies);
         configuration.files = vec![*number];
         all.push(configuration);
@@ -126,7 +118,7 @@ struct Services<'e> {
 impl<'e> Services<'e> {
     fn of(estate: &'e Estate<'e>) -> Self {
         Self {
-            services: estate.resources(&["azurerm_api_management"]),
+            services: estate.resources(&[SERVICE]),
             domains: Referring::new(
                 estate.resources(&["azurerm_api_management_custom_domain"]),
                 &["api_management_id"],
@@ -137,7 +129,8 @@ impl<'e> Services<'e> {
 
     /// Where clients of a policy connect: the service it belongs to.
     fn listener(&self, policy: Resource<'e>) -> Listener {
-        let service = ["api_management_name", "api_management_id"].iter().find_map(|key| policy.body.target(key));
+        let own = |key: &&&str| policy.body.target(key).filter(|found| found.kind == SERVICE);
+        let service = ["api_management_name", "api_management_id"].iter().find_map(|key| own(&key));
         let service = service.or_else(|| self.services.first().copied().filter(|_| self.services.len() == 1));
         let Some(service) = service else {
             let mut listener = cloud::listener("API Management".to_owned(), vec![443], true);
@@ -182,7 +175,7 @@ impl<'e> Services<'e> {
 /// A policy document.
 struct Policy<'a> {
     file: u32,
-    text: &'a str,
+    text: &'a Inner,
     listener: Listener,
     label: String,
     backend: Option<String>,
@@ -276,8 +269,8 @@ impl Policy<'_> {
         for section in policies.children.iter().filter(|one| matches!(one.name.as_str(), "outbound" | "on-error")) {
             self.logs(section, &mut gathered);
         }
-        let whole = policies.tag.0..self.text.len();
-        let says = self.text.get(whole).unwrap_or_default();
+        let says = self.text.text.get(policies.tag.0..).unwrap_or_default();
+        let says = says.find("</policies>").map_or(says, |end| &says[..end]);
         gathered.binds = says.contains("x5t#S256");
         gathered.consumes |= says.contains(".AsBasic()") || says.contains(".AsJwt()");
         if let Some(place) = gathered.identity {
@@ -319,7 +312,8 @@ impl Policy<'_> {
 
     fn place(&self, bytes: (usize, usize)) -> Place {
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Place { file: self.file, start: offset(bytes.0), end: offset(bytes.1) }
+        let (start, end) = self.text.stretch(bytes.0, bytes.1);
+        Place { file: self.file, start: offset(start), end: offset(end) }
     }
 
     fn element(&self, element: &Element, when: When, into: &mut Gathered) {
