@@ -16,6 +16,8 @@ use crate::gateway::run::{Handshake, Run, dial};
 use crate::gateway::tree::{At, Switch};
 use crate::gateway::{Configuration, Hole};
 
+const UNKNOWN: Handshake = Handshake { auth: ClientAuth::Unknown, required: false };
+
 /// Everything that belongs together.
 pub(super) struct Set<'a> {
     sources: Vec<&'a Source>,
@@ -83,7 +85,7 @@ impl<'a> Set<'a> {
         let logs = self.logs();
         let place = logs.first()?.place;
         let rule = Matched { hosts: Vec::new(), ..Matched::read(None) };
-        let tls = Tls { handshake: Handshake { auth: ClientAuth::Unknown, required: false }, ..Tls::OFF };
+        let tls = Tls { handshake: UNKNOWN, ..Tls::OFF };
         let route = Route { label: "any router".to_owned(), path: PathMatch::Any, when: Vec::new() };
         let upstream = Upstream {
             label: "any service".to_owned(),
@@ -95,14 +97,9 @@ impl<'a> Set<'a> {
         Some(Hop { logs, ..Hop::new(point.listener(&rule, tls), route, upstream, arrivals) })
     }
 
-    /// The options of a router: its handshake, and what it asked for in vain.
-    fn tls(
-        &self,
-        router: At<'a>,
-        point: &Point<'a>,
-        rule: &Matched,
-        rivals: &BTreeMap<String, BTreeSet<String>>,
-    ) -> Tls {
+    /// The options of a router: its handshake, and what it asked for in vain. Those of a router for HTTP are chosen by the
+    /// name in the handshake, before the router is: `named` says whether its rule has names, and it alone means them.
+    fn tls(&self, router: At<'a>, point: &Point<'a>, named: bool) -> Tls {
         let own = router.get("tls").filter(|at| at.node.text() != Some("false"));
         let Some(at) = own.or(point.tls()) else { return Tls::PLAIN };
         let written = at.get("options");
@@ -112,15 +109,9 @@ impl<'a> Set<'a> {
             return default;
         }
         let Some(options) = self.options.get(&name) else {
-            return if self.whole && self.sources.len() > 1 {
-                default
-            } else {
-                Tls { handshake: Handshake { auth: ClientAuth::Unknown, required: false }, ..Tls::OFF }
-            };
+            return if self.whole && self.sources.len() > 1 { default } else { Tls { handshake: UNKNOWN, ..Tls::OFF } };
         };
-        let conflict = rule.hosts.iter().any(|host| rivals.get(host).is_some_and(|names| names.len() > 1));
-        // Options are chosen by the name in the handshake.
-        if (rule.hosts.is_empty() && !rule.names_host) || conflict {
+        if !named {
             let meant = Tls::read(*options);
             let vain = meant.handshake.auth.asks() && !default.handshake.auth.asks();
             return if vain {
@@ -141,19 +132,29 @@ impl<'a> Set<'a> {
                 rule.hosts.iter().for_each(|host| _ = rivals.entry(host.clone()).or_default().insert(name.clone()));
             }
         }
+        // Patterns (`HostRegexp`) count for nothing here: Traefik knows no names by them.
+        let is_named = |rule: &Matched| {
+            let conflict = rule.hosts.iter().any(|host| rivals.get(host).is_some_and(|names| names.len() > 1));
+            !rule.hosts.is_empty() && !conflict
+        };
         let named: BTreeMap<String, Tls> = routers
             .iter()
             .zip(&rules)
             .flat_map(|((_, at), rule)| {
-                rule.hosts.iter().map(|host| (host.clone(), self.tls(*at, point, rule, &rivals)))
+                rule.hosts.iter().map(|host| (host.clone(), self.tls(*at, point, is_named(rule))))
             })
             .filter(|(_, tls)| tls.tls)
             .collect();
         let ordered = routers.iter().any(|(_, at)| at.get("priority").is_some());
+        let asked = named.values().any(|tls| tls.handshake.auth.asks());
         for ((name, router), rule) in routers.iter().zip(&rules) {
-            let mut tls = self.tls(*router, point, rule, &rivals);
+            let mut tls = self.tls(*router, point, is_named(rule));
             if !tls.handshake.auth.asks() && tls.in_vain.is_none() && tls.tls {
                 tls = self.unreferenced(tls);
+            }
+            // A pattern may mean a name for which another router's options ask.
+            if rule.hosts.is_empty() && rule.names_host && asked {
+                tls = Tls { in_vain: None, handshake: UNKNOWN, ..tls };
             }
             let to = |tls: Tls, hosts: Vec<String>, into: &mut Configuration| {
                 let mut rule = Matched { hosts, ..rule.clone() };
@@ -322,7 +323,8 @@ impl<'a> Set<'a> {
             names.push(bare(target));
             let rule = Matched::read(router.word("rule"));
             let through = router.get("tls").is_none_or(|at| at.switch("passthrough", false) == Switch::On);
-            let tls = if through { Tls::PLAIN } else { self.tls(router, point, &rule, &BTreeMap::new()) };
+            // A router for TCP is chosen before the handshake, and its options with it.
+            let tls = if through { Tls::PLAIN } else { self.tls(router, point, true) };
             let listener = point.listener(&rule, tls);
             let route = Route { label: format!("TCP router {name}"), path: PathMatch::Any, when: Vec::new() };
             let upstream = Upstream {
