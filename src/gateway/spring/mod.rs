@@ -2,8 +2,9 @@
 //! that code beside them writes, and whether that sees the client's certificate.
 //!
 //! What decides: `server.ssl.client-auth` asks for certificates, and no filter that comes with the gateway hands one on;
-//! filters of all routes come before those of a route; X-Forwarded-Host and -Prefix tell what was rewritten. See the filter
-//! factories and `XForwardedHeadersFilter` of spring-cloud/spring-cloud-gateway.
+//! filters of all routes come before those of a route; X-Forwarded-Host and -Prefix tell what was rewritten, from 4.3 on only
+//! where `trusted-proxies` is set. See the filter factories, `XForwardedHeadersFilter` and `TrustedProxies` of
+//! spring-cloud/spring-cloud-gateway.
 
 mod code;
 mod filters;
@@ -107,7 +108,7 @@ impl FrontEnd for Spring {
                 "List DPoP in allowed-headers, and DPoP-Nonce and WWW-Authenticate in exposed-headers."
             }
             (Rule::DpopBroken, Cause::Rewritten) => {
-                "Write `PreserveHostHeader`, keep the path, or take it off with StripPrefix, which X-Forwarded-Prefix tells."
+                "Write `PreserveHostHeader` and keep the path, or have X-Forwarded-Host and -Prefix tell them: from 4.3 on that takes `trusted-proxies`, and StripPrefix where the path is cut."
             }
             (Rule::DpopBroken, _) => return format!("Drop the filter that removes or replaces {header}."),
             (Rule::Logged, _) => "Write `wiretap: false`, or keep reactor.netty at INFO.",
@@ -264,7 +265,9 @@ fn hop(settings: &Settings, definition: &Definition, code: bool) -> Option<Hop> 
 /// What is changed of the target.
 fn rewrites(settings: &Settings, chain: &[Filter], place: Place) -> Vec<Rewrite> {
     let off = |key: &str| settings.gateway(key).is_some_and(|(text, _)| text == "false");
-    let forwards = !off("xforwarded.enabled");
+    // From 4.3 on nothing is told unless it is said whose peers may be told of, which those before did not ask.
+    let trusts = !settings.recent || settings.gateway("trustedproxies").is_some_and(|(text, _)| !text.is_empty());
+    let forwards = trusts && !off("xforwarded.enabled");
     let sets = |name: &str| {
         chain
             .iter()

@@ -11,10 +11,16 @@ const MOST: usize = 4096;
 /// Where the gateway's settings stand, the newest first.
 const GATEWAY: &str = "spring.cloud.gateway.";
 const VARIANTS: [&str; 3] = ["server.webflux.", "server.webmvc.", "mvc."];
+/// What keys of 4.3 and later begin with; those from then on are told apart by it.
+const RECENT: &str = "spring.cloud.gateway.server.";
 
 /// Settings by their keys, spelled alike.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Settings(BTreeMap<String, (String, Place)>);
+pub(super) struct Settings {
+    all: BTreeMap<String, (String, Place)>,
+    /// The gateway is known to be 4.3 or later.
+    pub(super) recent: bool,
+}
 
 /// The settings of an application under a profile, or under none.
 #[derive(Debug, Default)]
@@ -26,12 +32,12 @@ pub(super) struct Assembled {
 
 impl Settings {
     pub(super) fn get(&self, key: &str) -> Option<&(String, Place)> {
-        self.0.get(key)
+        self.all.get(key)
     }
 
     /// A setting of the gateway.
     pub(super) fn gateway(&self, key: &str) -> Option<&(String, Place)> {
-        self.0.get(&format!("{GATEWAY}{key}"))
+        self.all.get(&format!("{GATEWAY}{key}"))
     }
 
     pub(super) fn has_any(&self, prefix: &str) -> bool {
@@ -39,7 +45,7 @@ impl Settings {
     }
 
     fn from<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, &'s (String, Place))> {
-        self.0
+        self.all
             .range(prefix.to_owned()..)
             .take_while(move |(key, _)| key.starts_with(prefix))
             .map(|(key, at)| (key.as_str(), at))
@@ -78,7 +84,7 @@ impl Settings {
     /// Settings of the gateway below a key, each with the rest of its key.
     pub(super) fn inside(&self, key: &str) -> Vec<(String, &(String, Place))> {
         let full = format!("{GATEWAY}{key}.");
-        let all = self.0.range(full.clone()..).take_while(|(key, _)| key.starts_with(&full));
+        let all = self.all.range(full.clone()..).take_while(|(key, _)| key.starts_with(&full));
         all.map(|(key, at)| (key[full.len()..].to_owned(), at)).collect()
     }
 
@@ -88,11 +94,11 @@ impl Settings {
         for root in roots {
             let (prefix, plain) = (format!("{root}["), root.to_owned());
             let old: Vec<String> = self.from(&prefix).map(|(key, _)| key.to_owned()).collect();
-            old.iter().for_each(|key| _ = self.0.remove(key));
-            self.0.remove(&plain);
+            old.iter().for_each(|key| _ = self.all.remove(key));
+            self.all.remove(&plain);
         }
         for (key, text, place) in flat {
-            self.0.insert(key.clone(), (text.clone(), *place));
+            self.all.insert(key.clone(), (text.clone(), *place));
         }
     }
 }
@@ -102,6 +108,7 @@ struct Document {
     file: u32,
     profile: Option<String>,
     flat: Vec<Flat>,
+    recent: bool,
 }
 
 /// The settings of all applications, once for each profile that has any of its own.
@@ -123,12 +130,13 @@ pub(super) fn assemble(files: &Files, own: &[u32]) -> Vec<Assembled> {
         let (documents, hole) = flat_documents(files, *number);
         holes.entry(name).or_default().extend(hole);
         for flat in documents {
+            let recent = flat.iter().any(|(key, ..)| key.starts_with(RECENT));
             let flat: Vec<Flat> = flat.into_iter().map(|(key, text, place)| (spelled(&key), text, place)).collect();
             let said = flat
                 .iter()
                 .find(|(key, ..)| matches!(key.as_str(), "spring.config.activate.onprofile" | "spring.profiles"));
             let profile = said.map(|(_, text, _)| text.clone()).or_else(|| by_name.clone());
-            applications.entry(name).or_default().push(Document { file: *number, profile, flat });
+            applications.entry(name).or_default().push(Document { file: *number, profile, flat, recent });
         }
     }
     let mut all = Vec::new();
@@ -143,6 +151,7 @@ pub(super) fn assemble(files: &Files, own: &[u32]) -> Vec<Assembled> {
                 ordered.chain(documents.iter().filter(|one| profile.is_some() && one.profile.as_ref() == profile));
             for document in ordered {
                 assembled.settings.put(&document.flat);
+                assembled.settings.recent |= document.recent;
                 assembled.files.push(document.file);
             }
             assembled.files.sort_unstable();
