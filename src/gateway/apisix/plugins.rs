@@ -141,7 +141,8 @@ pub(super) fn way(plugins: &Plugins<'_>, metadata: &Named<'_>) -> Way {
         way.cors.extend(allowed(*cors));
     }
     if let Some(at) = plugins.get("forward-auth") {
-        let names: Vec<&str> = at.list("request_headers").filter_map(At::text).collect();
+        let own = at.get("extra_headers").into_iter().flat_map(At::entries).map(|(name, _)| name);
+        let names: Vec<&str> = at.list("request_headers").filter_map(At::text).chain(own).collect();
         let listed = |name: &str| names.iter().any(|listed| listed.eq_ignore_ascii_case(name));
         way.consulted.push(Consulted {
             label: at.word("uri").unwrap_or("its service").to_owned(),
