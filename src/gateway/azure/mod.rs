@@ -84,6 +84,7 @@ impl FrontEnd for Azure {
             (Rule::Malformed, _) => "azure-cert-malformed",
             (Rule::Weak, _) => "azure-cert-sha1-only",
             (Rule::Unverified, Cause::NotApplied) => "azure-appservice-cert-without-https-only",
+            (Rule::Unverified, Cause::Conditional) => "azure-appservice-cert-exclusion-paths",
             (Rule::Unverified, _) => "azure-client-cert-unverified",
             (Rule::DpopBroken, Cause::Rewritten) => "azure-rewrite-htu",
             (Rule::DpopBroken, Cause::NotListed) => "azure-apim-cors-missing-dpop",
@@ -133,6 +134,11 @@ impl FrontEnd for Azure {
                 .to_owned(),
             (Rule::Unverified, Cause::NotApplied) => {
                 "Write `https_only = true` (`httpsOnly: true`): over plain HTTP no certificate is asked for.".to_owned()
+            }
+            (Rule::Unverified, Cause::Conditional) => {
+                "Take paths out of `client_certificate_exclusion_paths` at which tokens are accepted, or serve them from an \
+                 app of their own."
+                    .to_owned()
             }
             (Rule::Unverified, _) => {
                 "Validate the certificate in the app, or compare its thumbprint with the token alone; in API \

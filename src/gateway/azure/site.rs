@@ -73,6 +73,22 @@ fn site(resource: Resource<'_>, switch: &str, mode: &str, into: &mut Configurati
         }
     });
     into.hops.push(cloud::hop(&listener, cloud::route("HTTPS".to_owned()), upstream.clone(), arrivals));
+    // Paths that begin so are taken without.
+    let excluded = ["client_certificate_exclusion_paths", "client_cert_exclusion_paths"];
+    if let Some(key) = excluded.into_iter().find(|key| required && body.at(key).is_some()) {
+        let list = body.text(key).unwrap_or_default();
+        let paths = list.split([';', ',']).map(str::trim).filter(|path| !path.is_empty());
+        let open = paths.map(|path| PathMatch::Prefix(path.to_owned())).find(|path| !path.is_probe());
+        if let Some(path) = open {
+            let route = Route { label: "paths without certificate".to_owned(), path, when: Vec::new() };
+            let arrivals = cloud::arrivals(Handshake { auth: ClientAuth::Unverified, required: false }, |_, run| {
+                run.request.set(HEADER, vec![Held::Unknown], None);
+            });
+            let mut hop = cloud::hop(&listener, route, upstream.clone(), arrivals);
+            hop.bypass = Some(Event::new(body.place_of(key), Cause::Conditional));
+            into.hops.push(hop);
+        }
+    }
     // Over plain HTTP nobody is asked.
     if required && body.switch("https_only", false) == Switch::Off {
         let arrivals = cloud::arrivals(Handshake::OFF, |client, run| {
