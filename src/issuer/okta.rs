@@ -1,5 +1,5 @@
 //! Okta: Terraform (`okta_auth_server_policy_rule`, `okta_app_oauth`), and the rules and applications that its API
-//! exports.
+//! exports. That an application's tokens are bound with DPoP only the API says: Terraform's provider has no argument for it.
 
 use super::issued::{Binding, Client, Issued, Kind, Lifetime, Rotation};
 use super::read::{each_document, each_module, has, is_tree};
@@ -48,7 +48,7 @@ impl FrontEnd for Okta {
                     grants: at.get("grant_types"),
                     rotation: at.get("refresh_token_rotation"),
                     leeway: at.get("refresh_token_leeway"),
-                    dpop: at.get("dpop_bound_access_tokens"),
+                    dpop: None,
                     words: ["refresh_token_rotation", "refresh_token_leeway"],
                 };
                 application(&parts, module, &mut issued);
@@ -83,7 +83,9 @@ impl FrontEnd for Okta {
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
             Rule::TtlLong => "Set access_token_lifetime_minutes of the rule to 60 or less.",
-            Rule::Unbound => "Require DPoP for the application (dpop_bound_access_tokens).",
+            Rule::Unbound => {
+                "Require DPoP for the application: settings.oauthClient.dpop_bound_access_tokens, for which Terraform's okta_app_oauth has no argument."
+            }
             Rule::RotationLeeway => "Set refresh_token_leeway to 60 or less.",
             _ => "Set refresh_token_rotation to \"ROTATE\", or require DPoP for the application.",
         }
