@@ -1,5 +1,7 @@
 //! Spring Authorization Server: clients in `application.yml` and `application.properties`
 //! (`spring.security.oauth2.authorizationserver.client`). Keys may be written in kebab or camel case, with dots or nested.
+//! That tokens are bound to the client's certificate can only be said in code: Boot's `OAuth2AuthorizationServerProperties`
+//! have no property for it, and its default is off.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +58,7 @@ impl FrontEnd for Spring {
         match rule {
             Rule::TtlLong => "Set token.access-token-time-to-live of the client to 1h or less.",
             Rule::Unbound => {
-                "Set token.x509-certificate-bound-access-tokens of the client to true, or have it send DPoP proofs."
+                "Register the client in code, with TokenSettings' x509CertificateBoundAccessTokens(true), for which there is no property; or have it send DPoP proofs."
             }
             _ => "Set token.reuse-refresh-tokens of the client to false.",
         }
@@ -65,8 +67,7 @@ impl FrontEnd for Spring {
 
 fn client(name: &str, settings: &BTreeMap<String, (String, Place)>, issued: &mut Issued) {
     let name = format!("client {name}");
-    let get = |key: &str| settings.get(key);
-    let known = |key: &str| get(key).filter(|(text, _)| !text.contains("${"));
+    let known = |key: &str| settings.get(key).filter(|(text, _)| !text.contains("${"));
     let methods: Vec<&str> = settings
         .iter()
         .filter(|(key, _)| key.starts_with("registration.clientauthenticationmethods"))
@@ -77,14 +78,8 @@ fn client(name: &str, settings: &BTreeMap<String, (String, Place)>, issued: &mut
         key.starts_with("registration.clientauthenticationmethods")
             && text.split(',').any(|word| matches!(word.trim(), "tls_client_auth" | "self_signed_tls_client_auth"))
     });
-    let bound = get("token.x509certificateboundaccesstokens");
-    let binding = match bound.map(|(text, _)| text.trim()) {
-        Some("true") => Binding::Bound,
-        // DPoP is left to the client.
-        Some("false") => Binding::Off,
-        None if certificate.is_some() => Binding::Unasked,
-        _ => Binding::Unknown,
-    };
+    // Whether it uses DPoP is left to the client.
+    let binding = if certificate.is_some() { Binding::Unasked } else { Binding::Unknown };
     let lifetime = known("token.accesstokentimetolive").and_then(|(text, place)| Some((duration(text, 1)?, *place)));
     if let Some((seconds, place)) = lifetime {
         let (setting, client) = ("access-token-time-to-live", Some(name.clone()));
@@ -117,8 +112,6 @@ fn client(name: &str, settings: &BTreeMap<String, (String, Place)>, issued: &mut
         kind,
         certificate: certificate.map(|(_, (_, place))| (*place, "client-authentication-methods")),
         binding,
-        certificate_bound: binding == Binding::Bound,
-        binding_at: bound.map(|(_, place)| (*place, "x509-certificate-bound-access-tokens")),
         access: lifetime.map(|(seconds, _)| seconds),
         refresh: false,
         ..Client::default()
