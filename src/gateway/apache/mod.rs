@@ -113,7 +113,7 @@ impl FrontEnd for Apache {
             (Rule::Malformed, _) => format!(
                 "Write `RequestHeader set {header} \"%{{SSL_CLIENT_CERT}}s\"` (PEM on one line) or \
                  `\"expr=%{{escape:%{{SSL_CLIENT_CERT}}}}\"` (PEM, percent-encoded), under a name other than Client-Cert: \
-                 Apache cannot write what RFC 9440 asks for."
+                 Apache 2.4 cannot write what RFC 9440 asks for."
             ),
             (Rule::Weak, _) => "Pass the certificate on as well: `RequestHeader set X-SSL-Client-Cert \
                  \"%{SSL_CLIENT_CERT}s\"`."

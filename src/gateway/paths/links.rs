@@ -208,7 +208,8 @@ impl<'a> Links<'a> {
     }
 }
 
-/// The first label of a name that only a private network knows (RFC 6762, RFC 8375, and `internal`, which is reserved for it).
+/// The first label of a name that only a private network knows (RFC 6762 with its appendix G, RFC 8375, and `internal`,
+/// which is reserved for it).
 fn private_name(host: &str) -> Option<&str> {
     const ENDS: &[&str] = &[".internal", ".local", ".home.arpa", ".lan", ".intranet"];
     let (first, _) = host.split_once('.')?;
