@@ -443,6 +443,38 @@ fn the_secret_that_signed_it_stands_in_the_scan() {
 }
 
 #[test]
+fn a_known_secret_is_found_in_every_part_of_a_big_file() {
+    // Files longer than this are read in parts.
+    const PART: usize = 16 * 1024 * 1024;
+    let signed = |issuer: &str, subject: usize, secret: &str| {
+        let claims = Jwt::access().claim("iss", issuer).claim("sub", subject);
+        format!("\ntoken: {}\n", claims.mint_with(secret))
+    };
+    let strong = "Zr4-horse.battery_staple-71";
+    let mut log = Vec::new();
+    for part in 0..3 {
+        log.resize(part * PART + 4096, b'.');
+        // Two keys that stand everywhere, and in the later parts one that the first has nothing of.
+        for n in 0..4 {
+            log.extend(signed("https://weak.acme.test", 10 * part + n, "secret").into_bytes());
+            log.extend(signed("https://strong.acme.test", 10 * part + n, strong).into_bytes());
+        }
+        if part > 0 {
+            log.extend(signed(&format!("https://later{part}.acme.test"), part, "changeme").into_bytes());
+        }
+    }
+    let dir = folder([("big.log", log)]);
+    let record = scan(dir.path(), &["."]);
+    let weak = |issuer: &str| {
+        let of_issuer = record.findings.iter().filter(|f| text(f, "/token/issuer").contains(issuer));
+        of_issuer.map(|f| texts(f, "/faults").contains(&"jwt-alg-weak-secret")).collect::<Vec<_>>()
+    };
+    assert_eq!(weak("weak.acme"), [true; 12]);
+    assert_eq!(weak("strong.acme"), [false; 12]);
+    assert_eq!(weak("later"), [true; 2]);
+}
+
+#[test]
 fn a_list_of_ones_own() {
     let token = signed_with("Zr4-horse.battery_staple-71");
     let dir = folder([("app.log", token.as_str()), ("words", "first\r\nZr4-horse.battery_staple-71\r\nlast\n")]);

@@ -140,9 +140,12 @@ fn choice(args: &ScanArgs, format: Format) -> anstream::ColorChoice {
 fn write_file(format: Format, report: &Report<'_>, args: &ScanArgs, path: &Path) -> Result<(), Failure> {
     let fail = |error: io::Error| Failure::message(format!("{}: {error}", path.display()));
     let file = File::create(path).map_err(fail)?;
-    let mut out = BufWriter::new(anstream::StripStream::new(file));
-    report::write(format, report, args.show, &mut out).map_err(fail)?;
-    out.flush().map_err(fail)
+    let plain: Box<dyn Write> = match format {
+        Format::Pretty => Box::new(anstream::StripStream::new(file)),
+        _ => Box::new(file),
+    };
+    let mut out = BufWriter::new(plain);
+    report::write(format, report, args.show, &mut out).and_then(|()| out.flush()).map_err(fail)
 }
 
 /// `sarif`, `sarif=out.sarif`

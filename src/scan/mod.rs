@@ -17,7 +17,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use accepted::Accept;
@@ -43,7 +43,7 @@ use crate::token::engine::Engine;
 use crate::token::fault::Fault;
 use crate::token::file::Nature;
 use crate::token::redact::redact;
-use crate::token::scanner::{FoundDirective, FoundSecret, Remark, Scanner, Sighting};
+use crate::token::scanner::{FoundDirective, FoundSecret, Remark, Scanner, Sighting, TriedKeys};
 
 /// Files longer than this are cut into parts.
 const PART: u64 = 16 * 1024 * 1024;
@@ -241,10 +241,12 @@ impl<'a> Shared<'a> {
         let mut files = std::mem::take(&mut *self.big.lock().unwrap_or_else(PoisonError::into_inner));
         let longest_first = |big: &Big| std::cmp::Reverse(if big.archive { big.length } else { 0 });
         files.sort_by(|a, b| longest_first(a).cmp(&longest_first(b)).then_with(|| a.file.name.cmp(&b.file.name)));
-        let mut parts: Vec<(usize, u32)> = Vec::new();
+        // The first part of each file, then the others: what was learned of the keys in the first needs no other try.
+        let mut parts: Vec<(usize, u32)> = (0..files.len()).map(|index| (index, 0)).collect();
         for (index, big) in files.iter().enumerate() {
-            parts.extend((0..big.parts()).map(|part| (index, part)));
+            parts.extend((1..big.parts()).map(|part| (index, part)));
         }
+        let firsts: Vec<First> = files.iter().map(|_| First::default()).collect();
         let ends: Vec<Mutex<Vec<PartEnd>>> =
             files.iter().map(|big| Mutex::new(vec![PartEnd::default(); big.parts() as usize])).collect();
         let next = AtomicUsize::new(0);
@@ -253,6 +255,8 @@ impl<'a> Shared<'a> {
                 scope.spawn(|| {
                     let mut worker = Worker::new(self);
                     while let Some(&(index, part)) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        // Others wait for it, whatever comes of it.
+                        let _learned = (part == 0).then(|| Learned(&firsts[index]));
                         if self.stopped() {
                             break;
                         }
@@ -261,7 +265,7 @@ impl<'a> Shared<'a> {
                             worker.big_archive(&big.file);
                             continue;
                         }
-                        let end = worker.part_of_file(&big.file, part, big.length);
+                        let end = worker.part_of_file(&big.file, part, big.length, &firsts[index]);
                         ends[index].lock().unwrap_or_else(PoisonError::into_inner)[part as usize] = end;
                     }
                 });
@@ -321,6 +325,18 @@ impl<'a> Shared<'a> {
             partial: interrupted,
         };
         Outcome::new(self.job, ledger, audited, coverage, summary)
+    }
+}
+
+/// What was learned of keys in the first part of a file.
+type First = OnceLock<Arc<TriedKeys>>;
+
+/// Lets those go on that wait for a first part, even where it came to nothing.
+struct Learned<'a>(&'a First);
+
+impl Drop for Learned<'_> {
+    fn drop(&mut self) {
+        self.0.get_or_init(Arc::default);
     }
 }
 
@@ -427,7 +443,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn part_of_file(&mut self, file: &File, index: u32, length: u64) -> PartEnd {
+    fn part_of_file(&mut self, file: &File, index: u32, length: u64, first: &First) -> PartEnd {
+        self.scanner.earlier = (index > 0).then(|| first.wait().clone());
         let start = u64::from(index) * PART;
         let last = start + PART >= length;
         let part = Part { start, end: Some(length.min(start + PART)), counted: !last };
@@ -440,6 +457,10 @@ impl<'a> Worker<'a> {
             Ok(mut reader) => self.part(&origin, index, part, &mut reader),
             Err(error) => (PartEnd::default(), Err(error)),
         };
+        if index == 0 {
+            first.get_or_init(|| Arc::new(self.scanner.tried_keys()));
+        }
+        self.scanner.earlier = None;
         if let Err(error) = result {
             self.shared.note(&origin, Status::Truncated, format!("from byte {}: {error}", start + end.bytes));
         }

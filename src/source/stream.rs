@@ -10,6 +10,9 @@ use crate::token::scanner::{BEHIND, FoundDirective, FoundSecret, MAX_TOKEN, Rema
 
 /// How much is read at a time: small enough to stay in the processor's cache between the passes over it.
 const CHUNK: usize = 256 * 1024;
+/// How long the buffer of a long stream is: what is kept from one window to the next is moved to its front only where no
+/// room is left behind it.
+const ROOM: usize = 3 * CHUNK;
 /// Past this many undecided bytes the scanner must decide with what it has.
 const MAX_PENDING: usize = MAX_TOKEN + 64 * 1024;
 /// Past this many distinct tokens they are handed on before the unit ends.
@@ -193,6 +196,7 @@ pub fn scan(
     let buffer = &mut buffer.bytes;
     let mut state = State {
         base: part.start - part.lead(),
+        first: 0,
         filled: peeked.filled,
         part_end: part.end.unwrap_or(u64::MAX),
         from: 0,
@@ -212,19 +216,19 @@ pub fn scan(
         let to = part.end.map_or(state.filled, |end| ((end - state.base) as usize).min(state.filled));
         let pending = state.filled - state.from;
         let more = !ended && pending < MAX_PENDING;
-        let done =
-            scanner.scan(Window { bytes: &buffer[..state.filled], base: state.base, from: state.from, to, more });
-        state.report(&buffer[..state.filled], scanner, sink);
+        let bytes = state.bytes(buffer);
+        let done = scanner.scan(Window { bytes, base: state.base, from: state.from, to, more });
+        state.report(bytes, scanner, sink);
         if scanner.tokens.len().max(scanner.certificates.len()) >= MAX_TOKENS {
             sink.take(scanner);
             scanner.forget_tokens();
         }
         let finished = part.end.is_some_and(|end| state.base + done as u64 >= end) || (ended && done >= to);
         if finished && part.counted {
-            state.count_to(&buffer[..state.filled], done.min(to));
+            state.count_to(bytes, done.min(to));
         } else if !finished {
             // Not to the end: a token may begin before the anchor that is not decided yet.
-            state.count_to(&buffer[..state.filled], done.saturating_sub(BEHIND));
+            state.count_to(bytes, done.saturating_sub(BEHIND));
         }
         want = if done == state.from { (want * 2).min(MAX_PENDING) } else { CHUNK };
         state.from = done;
@@ -257,12 +261,15 @@ pub fn pass(reader: &mut dyn Read, part: Part, buffer: &mut Buffer) -> (PartEnd,
     (PartEnd { bytes, ..PartEnd::default() }, copied.map(|_| ()))
 }
 
+/// Where reading stands. Offsets count from the first byte that is still at hand.
 struct State {
-    /// Offset in the stream of the buffer's first byte.
+    /// Offset in the stream of that byte,
     base: u64,
+    /// and in the buffer.
+    first: usize,
     /// Offset in the stream of the part's end: lines from there on are counted by the part after it.
     part_end: u64,
-    /// How many bytes of the buffer are filled.
+    /// How many bytes are at hand.
     filled: usize,
     /// Everything before is decided.
     from: usize,
@@ -275,14 +282,19 @@ struct State {
 }
 
 impl State {
+    /// The bytes at hand.
+    fn bytes<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
+        &buffer[self.first..self.first + self.filled]
+    }
+
     /// Fills the buffer until at least `want` undecided bytes are there, or nothing more comes.
     fn fill(&mut self, reader: &mut dyn Read, buffer: &mut Vec<u8>, want: usize, ended: &mut bool) -> io::Result<()> {
         let target = self.from + want;
-        if buffer.len() < target {
-            buffer.resize(target, 0);
+        if buffer.len() < self.first + target {
+            buffer.resize(self.first + target, 0);
         }
         while self.filled < target {
-            match reader.read(&mut buffer[self.filled..target]) {
+            match reader.read(&mut buffer[self.first + self.filled..self.first + target]) {
                 Ok(0) => {
                     *ended = true;
                     break;
@@ -363,13 +375,20 @@ impl State {
         self.counted_to = to;
     }
 
-    /// Moves what is undecided, and what lies shortly before it, to the front.
-    fn shift(&mut self, buffer: &mut [u8]) {
+    /// Lets go of what lies before what is undecided, but for a short stretch.
+    fn shift(&mut self, buffer: &mut Vec<u8>) {
         let keep = self.from.min(self.counted_to).saturating_sub(BEHIND);
-        buffer.copy_within(keep..self.filled, 0);
         self.base += keep as u64;
+        self.first += keep;
         self.filled -= keep;
         self.from -= keep;
         self.counted_to -= keep;
+        if self.first + self.from + CHUNK > buffer.len() {
+            buffer.copy_within(self.first..self.first + self.filled, 0);
+            self.first = 0;
+            if buffer.len() < ROOM {
+                buffer.resize(ROOM, 0);
+            }
+        }
     }
 }

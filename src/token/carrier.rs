@@ -361,6 +361,17 @@ pub fn normalise(name: &[u8]) -> String {
     String::from_utf8(bare).unwrap_or_else(|error| error.as_bytes().iter().map(|b| char::from(*b)).collect())
 }
 
+/// The same without a memory of its own, for a name that `room` is long enough for; nothing of what is no ASCII.
+pub(super) fn normalise_into<'r>(name: &[u8], room: &'r mut [u8]) -> &'r str {
+    let mut length = 0;
+    for byte in name.iter().filter(|b| !matches!(**b, b'-' | b'_')) {
+        let Some(place) = room.get_mut(length) else { break };
+        *place = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    std::str::from_utf8(&room[..length]).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 
 use std::hash::BuildHasher;
 use std::num::NonZeroU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::confirmation::{self, has_private_members};
 use super::facts::{Binding, Facts, Kind, Signature, Time, Unique};
@@ -19,6 +19,12 @@ use crate::syntax::json::{self, Value};
 const MAX_TEXT: usize = 256;
 /// Audiences beyond this many are counted as a fault and not kept.
 pub(super) const MAX_AUDIENCES: usize = 4;
+
+/// How many issuers are remembered for a header.
+const MAX_ISSUERS: usize = 16;
+
+/// Families, in the order in which they are tried.
+type Kin = Arc<[u16]>;
 
 /// A decoded protected header.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ pub struct Header {
     /// Families of which it has what they ask of a header, in the order in which they are tried; worked out when first
     /// needed.
     kin: OnceLock<Box<[u16]>>,
+    /// Those of them that suit an issuer, for the first few issuers.
+    kin_of_issuers: Mutex<Vec<(Box<str>, Kin)>>,
 }
 
 impl Header {
@@ -82,7 +90,32 @@ impl Header {
         let kid = kid.map(|k| intern.get(k));
         let proof_key = header.get("jwk").filter(|_| proof).and_then(Thumbprint::of_jwk);
         let proof_key = proof_key.map(|found| intern.thumbprint(found));
-        Some(Self { alg, typ, kid, encrypted, proof_key, faults, json, kin: OnceLock::new() })
+        Some(Self {
+            alg,
+            typ,
+            kid,
+            encrypted,
+            proof_key,
+            faults,
+            json,
+            kin: OnceLock::new(),
+            kin_of_issuers: Mutex::default(),
+        })
+    }
+}
+
+impl Header {
+    /// The families that suit an issuer, worked out once for each of the first few.
+    fn kin_of(&self, issuer: &str, work_out: impl FnOnce() -> Kin) -> Kin {
+        let mut known = self.kin_of_issuers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kin)) = known.iter().find(|(name, _)| **name == *issuer) {
+            return kin.clone();
+        }
+        let kin = work_out();
+        if known.len() < MAX_ISSUERS && issuer.len() <= MAX_TEXT {
+            known.push((issuer.into(), kin.clone()));
+        }
+        kin
     }
 }
 
@@ -124,15 +157,20 @@ impl Classifier {
         let payload = if claims.is_some() { Payload::Claims } else { Payload::Other };
         let jose = |index: u16| catalogue.families[usize::from(index)].jose.as_ref();
         let suits = |jose: &JoseMatch| jose.form == form && fits_header(&jose.all, header);
-        // Many tokens have the same header.
+        // Many tokens have the same header, and few issuers.
         let kin = header.kin.get_or_init(|| {
             let suiting = self.order.iter().copied().filter(|index| jose(*index).is_some_and(suits));
             suiting.collect()
         });
+        let suits_issuer = |index: &u16| jose(*index).is_some_and(|jose| fits_issuer(&jose.all, claims));
+        let kin = match claims.and_then(|claims| claims.get("iss")).and_then(Value::as_str) {
+            Some(issuer) => header.kin_of(issuer, || kin.iter().copied().filter(suits_issuer).collect()),
+            None => kin.iter().copied().filter(suits_issuer).collect(),
+        };
         kin.iter().copied().find(|&index| {
             jose(index).is_some_and(|jose| {
                 (form == Form::Jwe || jose.payload == payload)
-                    && fits_claims(&jose.all, claims)
+                    && fits_others(&jose.all, claims)
                     && (jose.any.is_empty()
                         || jose.any.iter().any(|one| fits_claims(one, claims) && fits_header(one, header)))
             })
@@ -157,14 +195,20 @@ fn fits_header(predicates: &Predicates, header: &Header) -> bool {
 
 /// Whether what is asked of the claims holds.
 fn fits_claims(predicates: &Predicates, claims: Option<&Value<'_>>) -> bool {
+    fits_issuer(predicates, claims) && fits_others(predicates, claims)
+}
+
+/// Whether what is asked of `iss` holds.
+fn fits_issuer(predicates: &Predicates, claims: Option<&Value<'_>>) -> bool {
+    let issuer = || claims.and_then(|c| c.get("iss")).and_then(Value::as_str);
+    predicates.iss.as_ref().is_none_or(|pattern| issuer().is_some_and(|iss| pattern.is_match(iss.as_bytes())))
+}
+
+/// Whether what is asked of the other claims holds.
+fn fits_others(predicates: &Predicates, claims: Option<&Value<'_>>) -> bool {
     let claim = |name: &str| claims.and_then(|c| c.get(name));
     if !predicates.has.iter().all(|name| claim(name).is_some())
         || predicates.lacks.iter().any(|name| claim(name).is_some())
-    {
-        return false;
-    }
-    if let Some(pattern) = &predicates.iss
-        && !claim("iss").and_then(Value::as_str).is_some_and(|iss| pattern.is_match(iss.as_bytes()))
     {
         return false;
     }

@@ -13,6 +13,8 @@ pub const MOST: usize = 512 * 1024;
 const LINE: usize = 40;
 /// Longer ones are not wrapped.
 const WIDEST: usize = 128;
+/// How many symbols most runs have at most.
+const ROOM: usize = 1024;
 /// How far back the beginning of a run is looked for, in bytes.
 const BACK: usize = 16 * 1024;
 
@@ -80,7 +82,7 @@ pub fn read(bytes: &[u8], at: usize, phase: Phase, more: bool) -> Outcome {
         Phase::Start => at,
         Phase::Within(_) => beginning(bytes, at),
     };
-    let mut symbols = Vec::new();
+    let mut symbols = Vec::with_capacity(ROOM);
     let mut marks = vec![(0, start)];
     let mut line = 0;
     let mut next = start;
@@ -88,27 +90,27 @@ pub fn read(bytes: &[u8], at: usize, phase: Phase, more: bool) -> Outcome {
     let mut anchor = 0;
     let mut cut = false;
     loop {
-        if next == at {
-            anchor = symbols.len();
+        let run = bytes[next..].iter().take(MOST - symbols.len()).take_while(|b| SYMBOLS.has(**b)).count();
+        if (next..=next + run).contains(&at) {
+            anchor = symbols.len() + (at - next);
+        }
+        if run > 0 {
+            symbols.extend_from_slice(&bytes[next..next + run]);
+            next += run;
+            end = next;
+            line += run;
         }
         if symbols.len() >= MOST {
             cut = true;
             break;
         }
-        let Some(&byte) = bytes.get(next) else {
+        let rest = &bytes[next..];
+        if rest.is_empty() {
             if more {
                 return Outcome::NeedMore;
             }
             break;
-        };
-        if SYMBOLS.has(byte) {
-            symbols.push(byte);
-            next += 1;
-            end = next;
-            line += 1;
-            continue;
         }
-        let rest = &bytes[next..];
         match escape::escape(rest) {
             Escape::Char(symbol, length) if SYMBOLS.has(symbol) => {
                 marks.push((symbols.len(), next));

@@ -7,12 +7,14 @@ use super::value::{ASSIGNED, Claim, SHORTEST};
 use super::{Meaning, Named, Names};
 use crate::rules::{Catalogue, Family};
 use crate::token::between::{self, Mark, Separator};
-use crate::token::carrier::{self, Carrier, normalise};
+use crate::token::carrier::{self, Carrier, normalise_into};
 use crate::token::escape::{COOKIE, TOKEN68};
 use crate::token::file::Form;
 use crate::token::pair::{self, Pair};
 use crate::token::record::{CutOff, Lens};
 
+/// The longest name, in bytes.
+const LONGEST: usize = 64;
 /// How far the cookies of a record are read, in bytes.
 const COOKIES: usize = 8192;
 
@@ -73,7 +75,7 @@ fn identifier_start(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
         };
         start = (start + leftover).min(at);
     }
-    (end - start <= 64).then_some(start)
+    (end - start <= LONGEST).then_some(start)
 }
 
 impl Reader<'_> {
@@ -96,9 +98,10 @@ impl Reader<'_> {
         if !is_followed(&bytes[end..], scheme, option) {
             return Ok(Vec::new());
         }
-        let name = normalise(written);
-        let mut found = self.named(&name, start, end)?;
-        found.iter_mut().for_each(|named| named.name.clone_from(&name));
+        let mut bare = [0; LONGEST];
+        let name = normalise_into(written, &mut bare);
+        let mut found = self.named(name, start, end)?;
+        found.iter_mut().for_each(|named| name.clone_into(&mut named.name));
         Ok(found)
     }
 

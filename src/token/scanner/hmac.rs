@@ -1,5 +1,6 @@
 //! HMACs: signatures made with secrets that everybody knows, and what it takes to try the secrets that a scan finds.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::token::weak_secret::Signed;
 
 /// How many tokens of one key are tried against the list of known secrets, in a file or in its first part.
 const WEAK_SAMPLES: u8 = 3;
-/// The same in each further part: a big file has many, mostly with the keys of the first.
+/// The same in each further part, for keys that the first has none of.
 const WEAK_SAMPLES_LATER: u8 = 1;
 /// How many tokens are remembered to have been tried.
 const MAX_TRIED: usize = 16 * 1024;
@@ -32,6 +33,11 @@ pub(super) struct Samples {
     kept: u8,
     found: Option<usize>,
 }
+
+/// Keys whose tokens were tried against the known secrets in the first part of a file: its other parts have mostly the
+/// same.
+#[derive(Debug, Default)]
+pub struct TriedKeys(HashMap<KeyGroup, Samples, foldhash::fast::RandomState>);
 
 /// An HS* token that no known secret verifies.
 #[derive(Debug)]
@@ -58,6 +64,13 @@ pub struct FoundSecret {
 }
 
 impl Scanner<'_> {
+    /// The keys that were tried in this unit.
+    pub fn tried_keys(&mut self) -> TriedKeys {
+        let mut keys = std::mem::take(&mut self.weak);
+        keys.retain(|_, samples| samples.tried > 0);
+        TriedKeys(keys)
+    }
+
     /// Whether the signature was made with a secret that everybody knows. Tokens of one issuer and key are sampled: the
     /// first few of a unit are tried against the whole list, and once a secret is found, the others against that one.
     pub(super) fn is_weak(&mut self, header: &Header, facts: &Facts, signed: &[u8], signature: &[u8]) -> bool {
@@ -65,7 +78,9 @@ impl Scanner<'_> {
             return self.known_secret(&header.alg, signed, signature).is_some();
         }
         let group = group(header, facts);
-        let samples = self.weak.get(&group).copied().unwrap_or_default();
+        let earlier = self.earlier.as_ref().and_then(|earlier| earlier.0.get(&group)).copied().unwrap_or_default();
+        let own = self.weak.get(&group).copied().unwrap_or_default();
+        let samples = Samples { tried: own.tried.max(earlier.tried), found: own.found.or(earlier.found), ..own };
         if let Some(position) = samples.found
             && self.engine.weak.is_signed_with(position, &header.alg, signed, signature)
         {

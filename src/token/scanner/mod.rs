@@ -19,7 +19,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use self::compact::HeaderRun;
-pub use self::hmac::{FoundSecret, Sample};
+pub use self::hmac::{FoundSecret, Sample, TriedKeys};
 use self::hmac::{KeyGroup, Samples};
 use self::saml::Progress;
 use super::beside;
@@ -157,6 +157,8 @@ pub struct Scanner<'e> {
     intern: Interner,
     headers: HashMap<Box<[u8]>, Option<Arc<Header>>, foldhash::fast::RandomState>,
     weak: HashMap<KeyGroup, Samples, foldhash::fast::RandomState>,
+    /// The same of the first part of the file that the units to come are parts of.
+    pub earlier: Option<Arc<TriedKeys>>,
     secrets_seen: HashSet<u64, foldhash::fast::FixedState>,
     /// What trying the known secrets on a token gave, whatever the unit.
     tried: HashMap<u64, Option<usize>, foldhash::fast::FixedState>,
@@ -207,6 +209,7 @@ impl<'e> Scanner<'e> {
             intern: Interner::default(),
             headers: HashMap::default(),
             weak: HashMap::default(),
+            earlier: None,
             secrets_seen: HashSet::default(),
             tried: HashMap::default(),
             hits: Vec::new(),
