@@ -8,7 +8,7 @@ use super::{Meaning, Named, Names};
 use crate::rules::{Catalogue, Family};
 use crate::token::between::{self, Mark, Separator};
 use crate::token::carrier::{self, Carrier, normalise_into};
-use crate::token::escape::{COOKIE, TOKEN68};
+use crate::token::escape::{COOKIE, Class, TOKEN68};
 use crate::token::file::Form;
 use crate::token::pair::{self, Pair};
 use crate::token::record::{CutOff, Lens};
@@ -52,20 +52,18 @@ fn is_followed(rest: &[u8], scheme: bool, option: bool) -> bool {
 }
 
 /// What identifiers are made of; dots separate.
-fn is_part(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(*byte, b'_' | b'-')
-}
+static PART: Class = Class::alphanumeric_and(b"_-");
 
 /// Past the end of the identifier around an anchor.
 fn identifier_end(bytes: &[u8], at: usize) -> usize {
-    at + bytes[at..].iter().take(48).take_while(|b| is_part(b)).count()
+    at + bytes[at..].iter().take(48).take_while(|b| PART.has(**b)).count()
 }
 
 /// Where the identifier around an anchor begins, if it is no longer than names are; an escape's leftover before it is none
 /// of it.
 fn identifier_start(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
     let floor = at.saturating_sub(40);
-    let mut start = at - bytes[floor..at].iter().rev().take_while(|b| is_part(b)).count();
+    let mut start = at - bytes[floor..at].iter().rev().take_while(|b| PART.has(**b)).count();
     if start > 0 && at > start {
         let leftover = match bytes[start - 1] {
             b'\\' if matches!(bytes[start], b'n' | b't' | b'r') => 1,
