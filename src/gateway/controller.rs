@@ -36,10 +36,15 @@ impl<'a> Controller<'a> {
     }
 }
 
-/// The controllers whose settings stand in these texts: ConfigMaps and Helm's values that have one of the `own` settings,
-/// which no other controller knows. In values they stand below `controller`, at `path`.
-pub(super) fn all<'a>(manifests: &'a Manifests, objects: &Objects<'a>, own: &[&str], path: &[&str]) -> Controllers<'a> {
-    let has_own = |data: At<'a>| data.entries().any(|(key, _)| own.contains(&key));
+/// The controllers whose settings stand in these texts: ConfigMaps and Helm's values that have a setting that
+/// is its `own`, which no other controller knows. In values they stand below `controller`, at `path`.
+pub(super) fn all<'a>(
+    manifests: &'a Manifests,
+    objects: &Objects<'a>,
+    own: &dyn Fn(&str, At<'_>) -> bool,
+    path: &[&str],
+) -> Controllers<'a> {
+    let has_own = |data: At<'a>| data.entries().any(|(key, at)| own(key, at));
     let mut found = Vec::new();
     for object in objects.of_kind(&[""], "ConfigMap") {
         if let Some(data) = object.at.get("data").filter(|data| has_own(*data)) {

@@ -29,9 +29,11 @@ pub mod kong;
 pub mod krakend;
 mod matched;
 pub mod nginx;
+pub mod nginx_ingress;
 mod paths;
 mod rule;
 mod run;
+mod sheet;
 pub mod spring;
 pub mod traefik;
 mod trusted;
@@ -75,6 +77,7 @@ pub static FRONT_ENDS: &[&dyn FrontEnd] = &[
     &kong::Kong,
     &krakend::Krakend,
     &nginx::Nginx,
+    &nginx_ingress::NginxIngress,
     &spring::Spring,
     &traefik::Traefik,
     &tyk::Tyk,

@@ -66,7 +66,7 @@ impl FrontEnd for HaproxyIngress {
                 || Ingress::class(object).is_some_and(|class| class.contains("haproxy"))
         };
         let ingresses = ingress::all(files, &objects, PREFIXES, is_own);
-        let controllers = controller::all(&manifests, &objects, &SETTINGS, &["config"]);
+        let controllers = controller::all(&manifests, &objects, &|key, _| SETTINGS.contains(&key), &["config"]);
         let holes = |numbers: &[u32]| -> Vec<Hole> {
             let own = manifests.holes().iter().filter(|(place, _)| numbers.contains(&place.file));
             own.map(|(place, reason)| Hole { place: *place, reason: reason.clone() }).collect()

@@ -16,7 +16,7 @@ use super::hop::{
 };
 use super::ingress::{self, Ingress};
 use super::rule::Rule;
-use super::{Configuration, Detail, FrontEnd, Hole, nginx, trusted};
+use super::{Configuration, Detail, FrontEnd, Hole, trusted};
 use crate::config::kubernetes::{ByFile, Manifests};
 use render::{Rendered, Writer};
 
@@ -85,20 +85,13 @@ impl FrontEnd for IngressNginx {
 }
 
 fn configuration(rendered: Rendered, files: Vec<u32>, mut holes: Vec<Hole>) -> Configuration {
-    let (mut hops, unread) = nginx::written(&rendered.text);
-    // Words that stand for what is not known are ours, and no holes in anybody's text.
-    holes.extend(unread.into_iter().filter(|hole| hole.reason != "a part of a template"));
-    holes.extend(rendered.holes);
+    let (mut hops, unread) = rendered.sheet.hops();
+    holes.extend(unread);
     for hop in &mut hops {
         ingress::names_beside_certificate(hop, &["ssl-client-subject-dn", "ssl-client-issuer-dn"]);
         if let Some(asked) = rendered.asked.get(&hop.upstream.place) {
             let (label, place) = (asked.label.clone(), asked.place);
             hop.consulted.push(Consulted { label, authorization: true, dpop: false, place });
-        }
-        if let Some(target) = rendered.targets.get(&hop.upstream.place) {
-            hop.route.label.clone_from(&target.route);
-            hop.upstream.label.clone_from(&target.upstream);
-            hop.upstream.names.clone_from(&target.names);
         }
         let host = hop.listener.hosts.first().map_or("_", String::as_str);
         if let Some((place, cause)) = rendered.vain.get(host).filter(|_| hop.listener.tls)
@@ -110,7 +103,7 @@ fn configuration(rendered: Rendered, files: Vec<u32>, mut holes: Vec<Hole>) -> C
     }
     for (host, places) in &rendered.passed_through {
         hops.extend(places.iter().filter_map(|place| {
-            let target = rendered.targets.get(place)?;
+            let target = rendered.sheet.targets.get(place)?;
             let listener = Listener {
                 label: format!(":443 {host}"),
                 ports: vec![443],

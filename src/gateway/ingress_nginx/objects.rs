@@ -49,7 +49,7 @@ pub(super) fn headers<'a>(controller: &Controller<'a>, objects: &Objects<'a>) ->
 
 /// The controllers whose settings stand in these texts.
 pub(super) fn controllers<'a>(manifests: &'a Manifests, objects: &Objects<'a>) -> Controllers<'a> {
-    controller::all(manifests, objects, &SETTINGS, &["config"])
+    controller::all(manifests, objects, &|key, _| SETTINGS.contains(&key), &["config"])
 }
 
 /// The Ingresses among the objects.

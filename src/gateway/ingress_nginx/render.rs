@@ -5,28 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::objects;
 use crate::config::kubernetes::{self, Objects};
-use crate::config::written::Written;
 use crate::gateway::Hole;
 use crate::gateway::controller::Controller;
 use crate::gateway::files::Files;
 use crate::gateway::hop::{Cause, Place};
 use crate::gateway::ingress::{Ingress, Path, Setting, is_true};
+use crate::gateway::sheet::{Sheet, Target, UNKNOWN, is_plain, quoted};
 use crate::gateway::tree::At;
 use crate::syntax::directives;
 
-/// A word in nginx's configuration that nobody knows.
-const UNKNOWN: &str = "{{ unknown }}";
 /// The headers that browsers may send unless an annotation says otherwise.
 const CORS_HEADERS: &str =
     "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization";
-
-/// Where requests go, found again by the place that sends them.
-#[derive(Debug)]
-pub(super) struct Target {
-    pub(super) route: String,
-    pub(super) upstream: String,
-    pub(super) names: Vec<String>,
-}
 
 /// A service that is asked about requests, and is shown the token without the proof.
 #[derive(Debug)]
@@ -38,9 +28,7 @@ pub(super) struct Asked {
 /// What was written, and what nginx does not know of it.
 #[derive(Debug, Default)]
 pub(super) struct Rendered {
-    pub(super) text: Written,
-    pub(super) holes: Vec<Hole>,
-    pub(super) targets: BTreeMap<Place, Target>,
+    pub(super) sheet: Sheet,
     pub(super) asked: BTreeMap<Place, Asked>,
     /// By host, what means to ask for certificates and does not.
     pub(super) vain: BTreeMap<String, (Place, Cause)>,
@@ -86,19 +74,19 @@ impl<'a> Writer<'_, 'a> {
         let mut into = Rendered::default();
         self.http(&mut into);
         let place = controller.at().place();
-        let text = &mut into.text;
+        let text = &mut into.sheet.text;
         text.line(place, "server { listen 80; listen 443 ssl; server_name _;");
         self.snippet("server-snippet", &mut into);
-        into.text.line(place, "location / {");
-        into.text.line(place, "proxy_set_header Host $http_host;");
+        into.sheet.text.line(place, "location / {");
+        into.sheet.text.line(place, "proxy_set_header Host $http_host;");
         self.location_settings("proxy_set_header", place, &mut into);
-        into.text.line(place, "proxy_pass http://any; } }");
+        into.sheet.text.line(place, "proxy_pass http://any; } }");
         let target = Target {
             route: "any Ingress of the controller".to_owned(),
             upstream: "any service behind it".to_owned(),
             names: vec!["any service".to_owned()],
         };
-        into.targets.insert(place, target);
+        into.sheet.targets.insert(place, target);
         into
     }
 
@@ -107,20 +95,20 @@ impl<'a> Writer<'_, 'a> {
         if let Some(at) = controller.get("enable-underscores-in-headers")
             && controller.switch("enable-underscores-in-headers", false) == Some(true)
         {
-            into.text.line(at.place(), "underscores_in_headers on;");
+            into.sheet.text.line(at.place(), "underscores_in_headers on;");
         }
         if let Some(at) = controller.get("ignore-invalid-headers")
             && controller.switch("ignore-invalid-headers", true) == Some(false)
         {
-            into.text.line(at.place(), "ignore_invalid_headers off;");
+            into.sheet.text.line(at.place(), "ignore_invalid_headers off;");
         }
         if controller.switch("disable-access-log", false) == Some(true) {
-            into.text.line(controller.at().place(), "access_log off;");
+            into.sheet.text.line(controller.at().place(), "access_log off;");
         } else if let Some(at) = controller.get("log-format-upstream") {
-            into.text.part(at.place(), "log_format upstreaminfo '");
-            into.text.inner(at.file, kubernetes::inner(self.files, at));
-            into.text.line(at.place(), "';");
-            into.text.line(at.place(), "access_log /var/log/nginx/access.log upstreaminfo;");
+            into.sheet.text.part(at.place(), "log_format upstreaminfo '");
+            into.sheet.text.inner(at.file, kubernetes::inner(self.files, at));
+            into.sheet.text.line(at.place(), "';");
+            into.sheet.text.line(at.place(), "access_log /var/log/nginx/access.log upstreaminfo;");
         }
         self.snippet("http-snippet", into);
     }
@@ -128,22 +116,8 @@ impl<'a> Writer<'_, 'a> {
     /// A snippet of the settings.
     fn snippet(&self, key: &str, into: &mut Rendered) {
         if let Some(at) = self.controller.and_then(|controller| controller.get(key)) {
-            self.insert(at, into);
+            into.sheet.insert(self.files, at);
         }
-    }
-
-    /// Puts a snippet in; of one that would not stay within its braces, nothing is known.
-    fn insert(&self, at: At<'a>, into: &mut Rendered) {
-        let inner = kubernetes::inner(self.files, at);
-        let document = directives::read(&inner.text, (0, inner.text.len()));
-        if let Some(hole) = document.holes.iter().find(|hole| !hole.template) {
-            into.holes
-                .push(Hole { place: at.place(), reason: format!("a snippet that can't be read: {}", hole.reason) });
-            into.text.line(at.place(), UNKNOWN);
-            return;
-        }
-        into.text.inner(at.file, inner);
-        into.text.line(at.place(), "");
     }
 
     fn server(&self, host: &str, members: &[&Ingress<'a>], into: &mut Rendered) {
@@ -153,7 +127,7 @@ impl<'a> Writer<'_, 'a> {
             let paths = members.iter().flat_map(|ingress| paths(ingress, host).map(move |path| (*ingress, path)));
             for (ingress, path) in paths {
                 let place = path.at.place();
-                into.targets.insert(place, target(self.objects, ingress, &path, &[]));
+                into.sheet.targets.insert(place, target(self.objects, ingress, &path, &[]));
                 into.passed_through.entry(host.to_owned()).or_default().push(place);
             }
             return;
@@ -163,21 +137,21 @@ impl<'a> Writer<'_, 'a> {
         let aliases: Vec<&str> =
             aliases.flat_map(|text| text.split([',', ' '])).filter(|name| is_plain(name)).collect();
         let names = if is_plain(host) { host } else { "_" };
-        into.text.line(place, "server { listen 80; listen 443 ssl;");
-        into.text.line(place, &format!("server_name {names} {};", aliases.join(" ")));
+        into.sheet.text.line(place, "server { listen 80; listen 443 ssl;");
+        into.sheet.text.line(place, &format!("server_name {names} {};", aliases.join(" ")));
         if let Some(Auth { common_name: Some((name, at)), .. }) = &auth {
-            into.text.line(*at, &format!("if ($ssl_client_s_dn !~ {}) {{ return 403; }}", quoted(name)));
+            into.sheet.text.line(*at, &format!("if ($ssl_client_s_dn !~ {}) {{ return 403; }}", quoted(name)));
         }
         if let Some(auth) = &auth {
-            into.text.line(auth.secret, "ssl_client_certificate /etc/ingress-controller/ssl/ca.pem;");
-            into.text.line(auth.verify.1, &format!("ssl_verify_client {};", auth.verify.0));
+            into.sheet.text.line(auth.secret, "ssl_client_certificate /etc/ingress-controller/ssl/ca.pem;");
+            into.sheet.text.line(auth.verify.1, &format!("ssl_verify_client {};", auth.verify.0));
             if let Some((page, at)) = &auth.error_page {
-                into.text.line(*at, &format!("error_page 495 496 = {};", quoted(page)));
+                into.sheet.text.line(*at, &format!("error_page 495 496 = {};", quoted(page)));
             }
         }
         self.snippet("server-snippet", into);
         if let Some(at) = members.iter().find_map(|ingress| ingress.annotation("server-snippet")) {
-            self.insert(at, into);
+            into.sheet.insert(self.files, at);
         }
         let is_pattern = |ingress: &&Ingress<'a>| {
             ingress.switch("use-regex", false) != Some(false)
@@ -195,11 +169,11 @@ impl<'a> Writer<'_, 'a> {
                 };
                 let beside: Vec<(&Ingress<'a>, Path<'a>)> =
                     canaries.iter().flat_map(|one| beside(one).into_iter().map(move |path| (*one, path))).collect();
-                into.targets.insert(path.at.place(), target(self.objects, ingress, &path, &beside));
+                into.sheet.targets.insert(path.at.place(), target(self.objects, ingress, &path, &beside));
                 self.location(ingress, &path, (host, patterns), auth.as_ref(), into);
             }
         }
-        into.text.line(place, "}");
+        into.sheet.text.line(place, "}");
     }
 
     /// The first Ingress with a secret decides for all of the host; which one is first is not known where they differ.
@@ -266,23 +240,23 @@ impl<'a> Writer<'_, 'a> {
             (_, true) => format!("= {}", quoted(path.path)),
             _ => quoted(path.path),
         };
-        into.text.line(here, &format!("location {selection} {{"));
+        into.sheet.text.line(here, &format!("location {selection} {{"));
         let redirects = ingress.switch("ssl-redirect", self.switch("ssl-redirect", true)) != Some(false);
         if redirects && ingress.has_certificate(host)
             || ingress.switch("force-ssl-redirect", self.switch("force-ssl-redirect", false)) == Some(true)
         {
-            into.text.line(here, "if ($scheme = http) { return 308 https://$host$request_uri; }");
+            into.sheet.text.line(here, "if ($scheme = http) { return 308 https://$host$request_uri; }");
         }
         if ingress.switch("enable-access-log", true) == Some(false) {
-            into.text.line(here, "access_log off;");
+            into.sheet.text.line(here, "access_log off;");
         }
         let ranges = ["whitelist-source-range", "allowlist-source-range"];
         if let Some((ranges, at)) = ranges.iter().find_map(|name| ingress.word(name)) {
             let all = |range: &&str| matches!(*range, "0.0.0.0/0" | "::/0");
             let ranges: Vec<&str> = ranges.split(',').map(str::trim).filter(|range| is_plain(range)).collect();
             if !ranges.iter().any(all) {
-                ranges.iter().for_each(|range| into.text.line(at.place(), &format!("allow {range};")));
-                into.text.line(at.place(), "deny all;");
+                ranges.iter().for_each(|range| into.sheet.text.line(at.place(), &format!("allow {range};")));
+                into.sheet.text.line(at.place(), "deny all;");
             }
         }
         self.cors(ingress, into);
@@ -294,42 +268,42 @@ impl<'a> Writer<'_, 'a> {
         let set = if protocol.starts_with("GRPC") { "grpc_set_header" } else { "proxy_set_header" };
         self.authentication(ingress, set, here, into);
         match ingress.setting("upstream-vhost") {
-            Setting::Text(text, at) => into.text.line(at.place(), &format!("{set} Host {};", quoted(text))),
-            Setting::Absent => into.text.line(here, &format!("{set} Host $http_host;")),
-            Setting::Unknown => into.text.line(here, &format!("{set} Host \"{UNKNOWN}\";")),
+            Setting::Text(text, at) => into.sheet.text.line(at.place(), &format!("{set} Host {};", quoted(text))),
+            Setting::Absent => into.sheet.text.line(here, &format!("{set} Host $http_host;")),
+            Setting::Unknown => into.sheet.text.line(here, &format!("{set} Host \"{UNKNOWN}\";")),
         }
         if let Some(auth) = auth {
             let (pass, at) = auth.pass;
             match pass {
-                Some(true) => into.text.line(at, &format!("{set} ssl-client-cert $ssl_client_escaped_cert;")),
+                Some(true) => into.sheet.text.line(at, &format!("{set} ssl-client-cert $ssl_client_escaped_cert;")),
                 Some(false) => {}
-                None => into.text.line(at, &format!("{set} ssl-client-cert \"{UNKNOWN}\";")),
+                None => into.sheet.text.line(at, &format!("{set} ssl-client-cert \"{UNKNOWN}\";")),
             }
             for (name, variable) in [("verify", "verify"), ("subject-dn", "s_dn"), ("issuer-dn", "i_dn")] {
-                into.text.line(at, &format!("{set} ssl-client-{name} $ssl_client_{variable};"));
+                into.sheet.text.line(at, &format!("{set} ssl-client-{name} $ssl_client_{variable};"));
             }
         }
-        into.text.line(here, &format!("{set} X-Forwarded-Host $http_host; {set} X-Forwarded-Proto $scheme;"));
+        into.sheet.text.line(here, &format!("{set} X-Forwarded-Host $http_host; {set} X-Forwarded-Proto $scheme;"));
         self.location_settings(set, here, into);
         if let Some(at) = ingress.annotation("configuration-snippet") {
-            self.insert(at, into);
+            into.sheet.insert(self.files, at);
         }
         self.snippet("location-snippet", into);
         if protocol == "FCGI" {
-            into.text.line(here, "include /etc/nginx/fastcgi_params;");
+            into.sheet.text.line(here, "include /etc/nginx/fastcgi_params;");
         }
         for name in ["permanent-redirect", "temporal-redirect"] {
             if let Some(at) = ingress.annotation(name) {
-                into.text.line(at.place(), "return 302 https://elsewhere.invalid;");
+                into.sheet.text.line(at.place(), "return 302 https://elsewhere.invalid;");
             }
         }
         if let Setting::Text(to, at) = ingress.setting("rewrite-target")
             && to != path.path
             && !is_kept(path.path, to)
         {
-            into.text.line(at.place(), "rewrite .* /rewritten break;");
+            into.sheet.text.line(at.place(), "rewrite .* /rewritten break;");
             if let Some((prefix, at)) = ingress.word("x-forwarded-prefix") {
-                into.text.line(at.place(), &format!("{set} X-Forwarded-Prefix {};", quoted(prefix)));
+                into.sheet.text.line(at.place(), &format!("{set} X-Forwarded-Prefix {};", quoted(prefix)));
             }
         }
         let pass = match protocol.as_str() {
@@ -339,7 +313,7 @@ impl<'a> Writer<'_, 'a> {
             "FCGI" => "fastcgi_pass ",
             _ => "proxy_pass http://",
         };
-        into.text.line(here, &format!("{pass}upstream_balancer; }}"));
+        into.sheet.text.line(here, &format!("{pass}upstream_balancer; }}"));
     }
 
     fn switch(&self, key: &str, default: bool) -> bool {
@@ -353,13 +327,15 @@ impl<'a> Writer<'_, 'a> {
             Some(headers) => {
                 for (name, value) in headers.into_iter().filter(|(name, _)| is_plain(name)) {
                     let text = kubernetes::known(value).or_else(|| value.is_empty().then_some("")).unwrap_or(UNKNOWN);
-                    into.text.line(value.place(), &format!("{set} {name} {};", quoted(text)));
+                    into.sheet.text.line(value.place(), &format!("{set} {name} {};", quoted(text)));
                 }
             }
             None => {
                 let place = controller.get("proxy-set-headers").map_or(here, At::place);
-                into.holes.push(Hole { place, reason: "the ConfigMap of proxy-set-headers is not here".to_owned() });
-                into.text.line(here, UNKNOWN);
+                into.sheet
+                    .holes
+                    .push(Hole { place, reason: "the ConfigMap of proxy-set-headers is not here".to_owned() });
+                into.sheet.text.line(here, UNKNOWN);
             }
         }
     }
@@ -375,7 +351,7 @@ impl<'a> Writer<'_, 'a> {
                 },
                 Setting::Unknown => return,
             };
-            into.text.line(at.place(), &format!("more_set_headers {};", quoted(&format!("{header}: {text}"))));
+            into.sheet.text.line(at.place(), &format!("more_set_headers {};", quoted(&format!("{header}: {text}"))));
         };
         answer("cors-allow-headers", "Access-Control-Allow-Headers", Some(CORS_HEADERS));
         answer("cors-expose-headers", "Access-Control-Expose-Headers", None);
@@ -383,18 +359,20 @@ impl<'a> Writer<'_, 'a> {
 
     fn authentication(&self, ingress: &Ingress<'a>, set: &str, here: Place, into: &mut Rendered) {
         if let Some(at) = ingress.annotation("auth-url") {
-            into.text.line(at.place(), "auth_request /_external-auth;");
+            into.sheet.text.line(at.place(), "auth_request /_external-auth;");
             let names = ingress.word("auth-response-headers").map(|(text, _)| text).unwrap_or_default();
             for name in names.split(',').map(str::trim).filter(|name| is_plain(name)) {
-                into.text.line(at.place(), &format!("{set} {name} \"{UNKNOWN}\";"));
+                into.sheet.text.line(at.place(), &format!("{set} {name} \"{UNKNOWN}\";"));
             }
             if let Some(snippet) = ingress.annotation("auth-snippet") {
                 self.asked(at, snippet, here, into);
             }
         }
         if let Some((kind, at)) = ingress.word("auth-type") {
-            into.text.line(at.place(), &format!("auth_{} on;", if kind == "digest" { "digest" } else { "basic" }));
-            into.text.line(at.place(), &format!("{set} Authorization \"\";"));
+            into.sheet
+                .text
+                .line(at.place(), &format!("auth_{} on;", if kind == "digest" { "digest" } else { "basic" }));
+            into.sheet.text.line(at.place(), &format!("{set} Authorization \"\";"));
         }
     }
 
@@ -454,13 +432,4 @@ fn is_kept(path: &str, to: &str) -> bool {
         (path, to),
         ("/(.*)" | "/?(.*)" | "/(.+)" | "/(.*)?", "/$1") | ("/()(.*)", "/$2") | ("(/.*)" | "(.*)", "$1")
     )
-}
-
-/// Whether a word can stand in nginx's configuration as it is.
-fn is_plain(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.*:/".contains(&byte))
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
