@@ -194,7 +194,7 @@ impl<'a> Writer<'_, 'a> {
                 name.split_once('/').map_or((object.namespace, name), |(space, name)| (Some(space), name));
             let found = self.objects.find(object.at.file, GROUP, "VirtualServerRoute", namespace, name);
             let Some((other, spec)) = found.one().and_then(|other| Some((other, other.spec()?))) else {
-                let reason = format!("the VirtualServerRoute {name} is not here");
+                let reason = missing(found, "VirtualServerRoute", name);
                 sheet.holes.push(Hole { place: reference.place(), reason });
                 continue;
             };
@@ -293,12 +293,9 @@ impl<'a> Writer<'_, 'a> {
             let place = reference.get("name").unwrap_or(reference).place();
             let name = reference.get("name").and_then(kubernetes::known).unwrap_or_default();
             let namespace = reference.get("namespace").and_then(kubernetes::known).or(object.namespace);
-            let spec = match self.objects.find(object.at.file, GROUP, "Policy", namespace, name) {
-                Found::One(policy) => policy.spec(),
-                _ => None,
-            };
-            let Some(spec) = spec else {
-                sheet.holes.push(Hole { place, reason: format!("the Policy {name} is not here") });
+            let found = self.objects.find(object.at.file, GROUP, "Policy", namespace, name);
+            let Some(spec) = found.one().and_then(|policy| policy.spec()) else {
+                sheet.holes.push(Hole { place, reason: missing(found, "Policy", name) });
                 if whole {
                     // It may ask for certificates.
                     sheet.text.line(place, &format!("ssl_verify_client \"{UNKNOWN}\";"));
@@ -386,6 +383,14 @@ impl<'a> Writer<'_, 'a> {
             Some(default) => ingress.switch(name, default),
             None => ingress.switch(name, default).filter(|_| ingress.annotation(name).is_some()),
         }
+    }
+}
+
+/// What is said of an object that is not found.
+fn missing(found: Found<'_>, kind: &str, name: &str) -> String {
+    match found {
+        Found::Several => format!("which of several objects {kind} {name} is meant is not known"),
+        _ => format!("the {kind} {name} is not here"),
     }
 }
 
