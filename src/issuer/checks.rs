@@ -189,20 +189,29 @@ fn unbound(issued: &Issued, policy: &Policy, faults: &mut Vec<Fault>) {
 
 fn refresh(issued: &Issued, faults: &mut Vec<Fault>) {
     for client in &issued.clients {
-        let known_none = client.binding.is_none();
-        if client.kind != Kind::Public || !client.refresh || client.rotated != Some(false) || !known_none {
+        if client.kind != Kind::Public || !client.refresh || !client.binding.is_none() {
             continue;
         }
+        // Where it says that it binds nothing, and of rotation nothing at all, the issuer alone can make it good.
+        let silent = client.rotated.is_none() && client.rotated_at.is_none() && client.binding == Binding::Off;
+        let (severity, replaced) = match client.rotated {
+            Some(false) => (Severity::High, "nor replaced when used"),
+            None if silent => (Severity::Low, "nor, as far as is said here, replaced when used"),
+            _ => continue,
+        };
+        let unbound =
+            client.binding_at.filter(|_| silent).map(|(at, setting)| (at, format!("{setting} binds them to no key")));
+        let kept = client.rotated_at.map(|(at, setting)| (at, format!("{setting} leaves them in use")));
         faults.push(Fault {
             rule: Rule::RefreshPublic,
-            severity: Severity::High,
+            severity,
             reason: None,
             place: client.place,
-            related: client.rotated_at.map(|(at, setting)| (at, format!("{setting} leaves them in use"))).into_iter().collect(),
+            related: kept.into_iter().chain(unbound).collect(),
             client: Some(client.name.clone()),
             setting: client.rotated_at.map_or("rotation", |(_, setting)| setting).to_owned(),
             message: format!(
-                "{} is a public client and gets refresh tokens that are neither bound to a key nor replaced when used: whoever steals one keeps getting access tokens, unnoticed.",
+                "{} is a public client and gets refresh tokens that are neither bound to a key {replaced}: whoever steals one keeps getting access tokens, unnoticed.",
                 client.name
             ),
             because: vec!["a public client's refresh tokens must be bound to the client or be used once (RFC 9700, section 2.2.2)".to_owned()],

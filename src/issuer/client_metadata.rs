@@ -49,6 +49,9 @@ impl FrontEnd for ClientMetadata {
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
             Rule::TtlLong => "Set the client's lifespans to 1h or less.",
+            Rule::RefreshPublic => {
+                "Register the client with dpop_bound_access_tokens: true, or see that the issuer replaces refresh tokens at each use."
+            }
             _ => {
                 "Register the client with tls_client_certificate_bound_access_tokens or dpop_bound_access_tokens: true."
             }
@@ -89,8 +92,7 @@ fn client(at: At<'_>, issued: &mut Issued) {
         binding,
         binding_at: written.map(|at| (at.place(), word)),
         certificate_bound: tls == Some(true),
-        // Whether refresh tokens are replaced is the issuer's to say.
-        refresh: false,
+        refresh: at.list("grant_types").any(|grant| grant.text() == Some("refresh_token")),
         ..Client::default()
     });
 }

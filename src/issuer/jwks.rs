@@ -70,7 +70,8 @@ fn overlaps(root: At<'_>) -> Vec<Overlap> {
                 let [old, new] = pair else { continue };
                 let seconds = old.end.min(new.end).zip(new.begin).map(|(end, begin)| end.saturating_sub(begin));
                 if seconds.is_some_and(|seconds| seconds > 0) {
-                    let end = old.end.min(new.end);
+                    // A set's readers know no `exp` of keys (RFC 7517, section 4): the old one counts as long as it stands here.
+                    let end = new.end;
                     all.push(Overlap { what, place: place(old), others: vec![place(new)], seconds, end });
                 }
             }
