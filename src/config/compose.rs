@@ -2,6 +2,7 @@
 //! which names others reach it.
 
 use super::files::normal;
+use super::place::Place;
 use super::tree::{At, plant};
 use crate::syntax::yaml::{Kind, Node};
 
@@ -50,8 +51,45 @@ pub struct Mounted {
     pub names: Vec<String>,
     /// The files and folders, as paths of the scan.
     pub paths: Vec<String>,
-    /// It can be reached from outside, too.
-    pub published: bool,
+    /// The ports by which it can be reached from outside, too.
+    pub published: Vec<Published>,
+}
+
+/// A port of a service that can be reached from outside of its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The first and the last port within the service; nothing where that can't be told.
+    pub ports: Option<(u16, u16)>,
+    /// From the same machine only.
+    pub local: bool,
+    /// Where that is written.
+    pub place: Place,
+}
+
+impl Published {
+    /// Whether this may publish a port.
+    pub fn may_be(&self, port: u16) -> bool {
+        self.ports.is_none_or(|(first, last)| (first..=last).contains(&port))
+    }
+
+    /// As an item of `ports` says: `127.0.0.1:8443:443/tcp`, or in its long form.
+    fn read(at: At<'_>) -> Self {
+        let local = |address: &str| address.starts_with("127.") || matches!(address, "localhost" | "[::1]" | "::1");
+        let place = at.place();
+        let Some(text) = at.text() else {
+            let ports = at.word("target").and_then(range);
+            return Self { ports, local: at.word("host_ip").is_some_and(local), place };
+        };
+        let (before, target) = text.rsplit_once(':').unwrap_or(("", text));
+        let address = before.rsplit_once(':').map_or("", |(address, _)| address);
+        Self { ports: range(target.split('/').next().unwrap_or(target)), local: local(address), place }
+    }
+}
+
+/// A port, or several in a row.
+fn range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 /// Whether a text is a Compose file whose services may be given files.
@@ -64,9 +102,9 @@ pub fn mounts_files(path: &str, text: &str) -> bool {
         && (has("volumes:") || has("configs:"))
 }
 
-/// The services of the Compose file at `path` that are given files.
-pub fn mounted(path: &str, document: &Node) -> Vec<Mounted> {
-    let root = At::root(0, document);
+/// The services of the Compose file `file`, at `path`, that are given files.
+pub fn mounted(file: u32, path: &str, document: &Node) -> Vec<Mounted> {
+    let root = At::root(file, document);
     let beside = path.rfind('/').map_or("", |at| &path[..=at]);
     let local = |text: &str| {
         // A name without a dot or a slash at its start is that of a volume.
@@ -78,8 +116,14 @@ pub fn mounted(path: &str, document: &Node) -> Vec<Mounted> {
         let mut service = Mounted {
             names: vec![name.to_ascii_lowercase()],
             paths: Vec::new(),
-            published: at.list("ports").next().is_some() || at.word("network_mode") == Some("host"),
+            published: at.list("ports").map(Published::read).collect(),
         };
+        let host = at.get("network_mode").filter(|mode| mode.text() == Some("host"));
+        service.published.extend(host.map(|mode| Published {
+            ports: Some((0, u16::MAX)),
+            local: false,
+            place: mode.place(),
+        }));
         let own = ["container_name", "hostname"].iter().filter_map(|key| at.word(key));
         let networks = at.get("networks").into_iter().flat_map(At::entries);
         let aliases =
@@ -137,18 +181,34 @@ mod tests {
         let text = "services:\n  Inner:\n    container_name: api-gw\n    volumes: [./inner/nginx.conf:/etc/nginx/nginx.conf:ro, data:/d]\n    networks: { a: { aliases: [gw] } }\n  edge:\n    ports: ['443:443']\n    volumes:\n    - { type: bind, source: ../edge, target: /etc/haproxy }\n    configs: [c]\n  app: {}\nconfigs: { c: { file: ./c.cfg } }\n";
         assert!(mounts_files("d/docker-compose.yml", text) && !mounts_files("d/values.yml", text));
         let stream = yaml::parse(text);
-        let services = mounted("d/docker-compose.yml", &stream.documents[0]);
-        let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let services = mounted(0, "d/docker-compose.yml", &stream.documents[0]);
+        let [inner, edge] = services.as_slice() else { panic!("two services") };
+        assert_eq!(inner.names, ["inner", "api-gw", "gw"]);
+        assert_eq!((&inner.paths[..], &inner.published[..]), (&["d/inner/nginx.conf".to_owned()][..], &[][..]));
         assert_eq!(
-            services,
-            [
-                Mounted {
-                    names: words(&["inner", "api-gw", "gw"]),
-                    paths: words(&["d/inner/nginx.conf"]),
-                    published: false
-                },
-                Mounted { names: words(&["edge"]), paths: words(&["edge", "d/c.cfg"]), published: true },
-            ]
+            (&edge.names[..], &edge.paths[..]),
+            (&["edge".to_owned()][..], &["edge".to_owned(), "d/c.cfg".into()][..])
         );
+        assert_eq!(edge.published.len(), 1);
+    }
+
+    #[test]
+    fn ports_that_are_published() {
+        for (written, ports, local) in [
+            ("8080", Some((8080, 8080)), false),
+            ("'8443:443/tcp'", Some((443, 443)), false),
+            ("127.0.0.1:8443:443", Some((443, 443)), true),
+            ("'[::1]:8443:443'", Some((443, 443)), true),
+            ("0.0.0.0:9000-9010:8000-8010", Some((8000, 8010)), false),
+            ("'${PORT}'", None, false),
+            ("{ target: 80, host_ip: 127.0.0.1, published: '8080' }", Some((80, 80)), true),
+        ] {
+            let stream =
+                yaml::parse(&format!("services:\n  a:\n    volumes: [./a.conf:/a]\n    ports:\n    - {written}\n"));
+            let services = mounted(0, "compose.yml", &stream.documents[0]);
+            let found: Vec<_> = services.iter().flat_map(|one| &one.published).collect();
+            let [published] = found.as_slice() else { panic!("{written}") };
+            assert_eq!((published.ports, published.local), (ports, local), "{written}");
+        }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::files::{Files, folder};
-use super::super::hop::{Hop, Part, PathMatch};
+use super::super::hop::{Hop, Part, PathMatch, Place};
 use super::super::{Configuration, FrontEnd};
-use crate::config::compose::{self, Mounted};
+use crate::config::compose::{self, Mounted, Published};
 use crate::syntax::blank;
 use crate::syntax::yaml;
 
@@ -18,7 +18,7 @@ pub(super) struct Links<'a> {
     lowered: &'a [(&'static dyn FrontEnd, Configuration)],
     /// The hops of each port, by configuration.
     doors: HashMap<u16, BTreeMap<usize, Vec<usize>>>,
-    /// Services of Compose files that mount a configuration: their names, and whether they publish a port.
+    /// Services of Compose files that mount a configuration: their names, and the ports that they publish.
     services: HashMap<usize, Vec<Mounted>>,
     /// Configurations by port and folder, and by port and any folder around them.
     here: HashMap<(u16, &'a str), Vec<usize>>,
@@ -90,9 +90,9 @@ impl<'a> Links<'a> {
                 roots.entry(self.files.get(*file).path()).or_default().push(number);
             }
         }
-        for (_, text) in self.files.iter().filter(|(_, text)| compose::mounts_files(text.path(), &text.text)) {
+        for (file, text) in self.files.iter().filter(|(_, text)| compose::mounts_files(text.path(), &text.text)) {
             let stream = yaml::parse_broken(&blank::templates(&text.text));
-            for service in stream.documents.iter().flat_map(|document| compose::mounted(text.path(), document)) {
+            for service in stream.documents.iter().flat_map(|document| compose::mounted(file, text.path(), document)) {
                 let mut numbers = BTreeSet::new();
                 for mount in &service.paths {
                     let below = roots
@@ -114,8 +114,21 @@ impl<'a> Links<'a> {
 
     /// Whether nobody reaches a hop past a gateway in front.
     pub(super) fn is_closed(&self, number: Number) -> bool {
-        let services = self.services.get(&number.0);
-        self.hop(number).listener.inner || services.is_some_and(|all| all.iter().all(|service| !service.published))
+        let closed =
+            |service: &Mounted| !self.ports(number).any(|port| service.published.iter().any(|one| one.may_be(port)));
+        self.hop(number).listener.inner || self.services.get(&number.0).is_some_and(|all| all.iter().all(closed))
+    }
+
+    /// Where a Compose file lets other machines reach a hop past a gateway in front.
+    pub(super) fn published(&self, number: Number) -> Option<Place> {
+        let open =
+            |one: &&Published| one.ports.is_some() && !one.local && self.ports(number).any(|port| one.may_be(port));
+        let mut all = self.services.get(&number.0).into_iter().flatten().flat_map(|service| &service.published);
+        all.find(open).filter(|_| !self.hop(number).listener.inner).map(|one| one.place)
+    }
+
+    fn ports(&self, number: Number) -> impl Iterator<Item = u16> {
+        self.hop(number).listener.ports.iter().copied()
     }
 
     /// The hops that a hop's upstream leads to; none where any of its addresses leads elsewhere or can't be told.

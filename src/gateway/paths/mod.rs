@@ -167,6 +167,14 @@ impl<'a> Paths<'a> {
             }
         }
         let explained: HashSet<Place> = lost.iter().map(|(place, _)| *place).collect();
+        let mut open = BTreeSet::new();
+        for path in &self.all {
+            if let Some(fault) = self.open_beside(path, &known, lowered)
+                && open.insert((fault.fault.place, fault.fault.header.clone()))
+            {
+                told.push(fault);
+            }
+        }
         for (number, faults) in faults.into_iter().enumerate() {
             for fault in faults {
                 let paths = ends.get(&std::ptr::from_ref(fault.hop)).map(Vec::as_slice).unwrap_or_default();
@@ -245,6 +253,53 @@ impl<'a> Paths<'a> {
                 "Let {name} pass {product} {} for requests that come from {edge}, and let nobody else reach that listener.",
                 inner.listener.label
             )),
+        })
+    }
+
+    /// The edge fills a header, and the last hop, which passes it on as it comes, can be reached past the edge: a Compose file
+    /// publishes its port. `known` are the hops that are told of by themselves.
+    fn open_beside<'b>(
+        &'b self,
+        path: &'b Path,
+        known: &HashSet<(*const Hop, String)>,
+        lowered: &[(&'static dyn FrontEnd, Configuration)],
+    ) -> Option<Told<'b>> {
+        let (before, last) = (path.before.as_ref()?, *path.hops.last()?);
+        let (inner, place) = (self.links.hop(last), self.links.published(last)?);
+        // Whoever gets in there has shown a certificate of the gateway in front.
+        let mutual = inner.listener.auth == ClientAuth::Required;
+        if mutual || !before.listener.auth.asks() || inner.route.path.is_probe() || !checks::speaks_headers(inner) {
+            return None;
+        }
+        let sent = before.arrival(Client::Verified).request()?;
+        let (header, filled) = strong(sent)?;
+        let client = forger(inner, header)?;
+        if known.contains(&(std::ptr::from_ref(inner), header.to_owned())) {
+            return None;
+        }
+        let names = self.names(path, lowered);
+        let [.., edge, inner_name] = names.as_slice() else { return None };
+        let filled = filled.map(|at| (at, "fills the header from the connection".to_owned()));
+        let name = super::words::written(header);
+        Some(Told {
+            fault: Fault {
+                rule: Rule::Spoofable,
+                severity: if client == Client::Verified { Severity::Medium } else { Severity::High },
+                cause: Cause::Untouched,
+                hop: inner,
+                header: Some(header.to_owned()),
+                place,
+                related: std::iter::once((inner.upstream.place, "passes it on as it comes".to_owned()))
+                    .chain(filled)
+                    .collect(),
+                detail: Detail::By(client),
+            },
+            configuration: last.0,
+            note: Some(format!("this port leads past {edge}, which alone sets {name}")),
+            fix: Some(format!(
+                "Take the port of {inner_name} away, or publish it on 127.0.0.1 alone: {name} must come from the gateway in front."
+            )),
+            path: names.clone(),
         })
     }
 
@@ -344,6 +399,10 @@ impl<'a> Paths<'a> {
         let (edge, last) = (path.hops[0], path.hops[path.hops.len() - 1]);
         if self.links.is_closed(last) {
             return Vec::new();
+        }
+        if let Some(at) = self.links.published(last).filter(|_| fault.rule == Rule::Spoofable) {
+            fault.related.push((at, "lets others reach it past the gateway in front".to_owned()));
+            return vec![Told::plain(fault, number)];
         }
         fault.severity = fault.severity.min(Severity::Low);
         let note = format!(
