@@ -64,6 +64,18 @@ impl Text {
             .collect()
     }
 
+    /// Whether it stands inside of another text.
+    pub fn is_embedded(&self) -> bool {
+        self.around.is_some()
+    }
+
+    /// The name of the ConfigMap or the Secret that it stands in.
+    pub fn object(&self) -> Option<&str> {
+        let around = self.around.as_ref()?;
+        let (object, _) = around.path.strip_prefix(self.origin.name())?.strip_prefix('/')?.split_once('/')?;
+        Some(object)
+    }
+
     /// Its path, with `/`; within the archive, if it comes from one.
     pub fn path(&self) -> &str {
         self.around.as_ref().map_or_else(|| self.origin.name(), |around| &around.path)

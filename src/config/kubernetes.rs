@@ -30,6 +30,14 @@ pub fn may_hold_objects(text: &str) -> bool {
     has("apiVersion") && has("kind")
 }
 
+/// Whether a text may hold Services or pods: they say whose listener a name of the cluster leads to. Cheap.
+pub fn may_hold_pods(name: &str, text: &str) -> bool {
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
+        && (has("containers") || has("Service") && has("selector"))
+        && may_hold_objects(text)
+}
+
 /// The documents of some texts, read.
 #[derive(Debug, Default)]
 pub struct Manifests {

@@ -51,7 +51,7 @@ pub use rule::Rule;
 
 pub use crate::config::files;
 use crate::config::tree;
-use crate::config::{Audit, CertificateBound, compose, estate};
+use crate::config::{Audit, CertificateBound, compose, estate, kubernetes};
 use crate::finding::{Confidence, Finding, HopRecord, Related, Severity};
 use crate::policy::Policy;
 
@@ -160,6 +160,11 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     estate::is_candidate(name, &text)
         || compose::mounts_files(name, &text)
         || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
+}
+
+/// Whether a text that is no configuration may say who listens behind a name that some configuration uses.
+pub fn is_beside(name: &str, bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| kubernetes::may_hold_pods(name, text))
 }
 
 /// Whether a front end reads a text. Code is no configuration; few front ends know what to look for in it.

@@ -16,6 +16,9 @@ const LONGEST: usize = 4 * 1024 * 1024;
 /// So many bytes are kept in all.
 const MOST: usize = 32 * 1024 * 1024;
 
+/// So many bytes are kept of texts that only say how configurations belong together; of more, none.
+const MOST_BESIDE: usize = 8 * 1024 * 1024;
+
 /// What was kept.
 #[derive(Debug, Default)]
 pub(super) struct Configs(Mutex<Kept>);
@@ -26,6 +29,9 @@ struct Kept {
     texts: BTreeMap<Arc<Origin>, Text>,
     bytes: usize,
     refused: BTreeSet<Arc<Origin>>,
+    /// Texts that only say how the others belong together, and how many bytes of them there are, kept or not.
+    beside: Vec<Text>,
+    bytes_beside: usize,
 }
 
 impl Configs {
@@ -37,10 +43,24 @@ impl Configs {
                 || (audits.issuer && issuer::may_be_configuration(name) && issuer::is_candidate(name, bytes))
         };
         let text = Text::new(origin.clone(), copy.bytes);
-        if text.text.is_empty() || !(wanted(&text) || text.embedded().iter().any(wanted)) {
+        if text.text.is_empty() {
+            return;
+        }
+        let own = wanted(&text) || text.embedded().iter().any(wanted);
+        let beside = || audits.gateway && gateway::is_beside(text.path(), text.text.as_bytes());
+        if !own && !beside() {
             return;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !own {
+            kept.bytes_beside = kept.bytes_beside.saturating_add(text.text.len());
+            if kept.bytes_beside > MOST_BESIDE {
+                kept.beside = Vec::new();
+            } else {
+                kept.beside.push(text);
+            }
+            return;
+        }
         if kept.refused.first().is_some_and(|first| first <= origin) {
             kept.refused.insert(origin.clone());
             return;
@@ -65,7 +85,9 @@ impl Configs {
             status: Status::Skipped,
             reason: "not audited as configuration: there is more of it than 32 MiB in this scan".to_owned(),
         });
-        (kept.texts.into_values().collect(), coverage.collect())
+        // Without anybody's configuration there is nothing to belong together.
+        let beside = if kept.texts.is_empty() { Vec::new() } else { kept.beside };
+        (kept.texts.into_values().chain(beside).collect(), coverage.collect())
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::super::files::{Files, folder};
 use super::super::hop::{Hop, Part, PathMatch, Place};
 use super::super::{Configuration, FrontEnd};
+use super::cluster::Cluster;
 use crate::config::compose::{self, Mounted, Published};
 use crate::syntax::blank;
 use crate::syntax::yaml;
@@ -20,6 +21,8 @@ pub(super) struct Links<'a> {
     doors: HashMap<u16, BTreeMap<usize, Vec<usize>>>,
     /// Services of Compose files that mount a configuration: their names, and the ports that they publish.
     services: HashMap<usize, Vec<Mounted>>,
+    /// What Services of Kubernetes lead to.
+    cluster: Cluster<'a>,
     /// Configurations by port and folder, and by port and any folder around them.
     here: HashMap<(u16, &'a str), Vec<usize>>,
     below: HashMap<(u16, &'a str), Vec<usize>>,
@@ -43,7 +46,8 @@ impl<'a> Links<'a> {
             }
         }
         let (here, below, beside, called) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        let mut links = Self { files, lowered, doors, services: HashMap::new(), here, below, beside, called };
+        let cluster = if lowered.len() > 1 { Cluster::new(files, lowered) } else { Cluster::default() };
+        let mut links = Self { files, lowered, doors, services: HashMap::new(), cluster, here, below, beside, called };
         if lowered.len() > 1 {
             links.mount();
             links.index();
@@ -119,12 +123,16 @@ impl<'a> Links<'a> {
         self.hop(number).listener.inner || self.services.get(&number.0).is_some_and(|all| all.iter().all(closed))
     }
 
-    /// Where a Compose file lets other machines reach a hop past a gateway in front.
-    pub(super) fn published(&self, number: Number) -> Option<Place> {
+    /// What lets other machines reach a hop past a gateway in front, and what to do about it.
+    pub(super) fn published(&self, number: Number) -> Option<(Place, &'static str)> {
         let open =
             |one: &&Published| one.ports.is_some() && !one.local && self.ports(number).any(|port| one.may_be(port));
         let mut all = self.services.get(&number.0).into_iter().flatten().flat_map(|service| &service.published);
-        all.find(open).filter(|_| !self.hop(number).listener.inner).map(|one| one.place)
+        let published = all.find(open).filter(|_| !self.hop(number).listener.inner).map(|one| one.place);
+        let opened = || self.ports(number).find_map(|port| self.cluster.opened(number.0, port));
+        published
+            .map(|place| (place, "Take this port away, or publish it on 127.0.0.1 alone"))
+            .or_else(|| Some((opened()?, "Leave this Service to be one of type ClusterIP")))
     }
 
     fn ports(&self, number: Number) -> impl Iterator<Item = u16> {
@@ -135,13 +143,15 @@ impl<'a> Links<'a> {
     pub(super) fn next(&self, from: Number, way: &Hop) -> Vec<Number> {
         let addresses = way.upstream.names.iter().filter_map(|name| {
             let (host, port) = name.rsplit_once(':')?;
-            Some((host.trim_matches(['[', ']']), port.parse::<u16>().ok()?))
+            let known = port.parse::<u16>().is_ok() || self.cluster.to(from.0, name).is_some();
+            known.then_some((name.as_str(), host.trim_matches(['[', ']']), port))
         });
         let mut found = BTreeSet::new();
         let mut any = false;
-        for (host, port) in addresses {
+        for (name, host, port) in addresses {
             any = true;
-            let Some(configuration) = self.who(host, port, from.0) else { return Vec::new() };
+            let here = || Some((self.who(host, port.parse().ok()?, from.0)?, port.parse().ok()?));
+            let Some((configuration, port)) = self.cluster.to(from.0, name).or_else(here) else { return Vec::new() };
             let hops = self.doors.get(&port).and_then(|doors| doors.get(&configuration));
             found.extend(hops.into_iter().flatten().map(|hop| (configuration, *hop)));
         }

@@ -2,9 +2,10 @@
 //! shown by the way through all of them: that an inner gateway clears what the one in front has filled, that nobody
 //! clears what the inner one trusts, or that somebody does.
 //!
-//! `links` finds out whose listener an upstream is, `through` composes hops, here the way as a whole is judged. What a
-//! path explains better than a hop is told once, as the path's.
+//! `links` finds out whose listener an upstream is, in clusters with `cluster`; `through` composes hops, here the way as a
+//! whole is judged. What a path explains better than a hop is told once, as the path's.
 
+mod cluster;
 mod links;
 mod through;
 
@@ -257,7 +258,7 @@ impl<'a> Paths<'a> {
     }
 
     /// The edge fills a header, and the last hop, which passes it on as it comes, can be reached past the edge: a Compose file
-    /// publishes its port. `known` are the hops that are told of by themselves.
+    /// publishes its port, or a Service opens it. `known` are the hops that are told of by themselves.
     fn open_beside<'b>(
         &'b self,
         path: &'b Path,
@@ -265,7 +266,7 @@ impl<'a> Paths<'a> {
         lowered: &[(&'static dyn FrontEnd, Configuration)],
     ) -> Option<Told<'b>> {
         let (before, last) = (path.before.as_ref()?, *path.hops.last()?);
-        let (inner, place) = (self.links.hop(last), self.links.published(last)?);
+        let (inner, (place, remedy)) = (self.links.hop(last), self.links.published(last)?);
         // Whoever gets in there has shown a certificate of the gateway in front.
         let mutual = inner.listener.auth == ClientAuth::Required;
         if mutual || !before.listener.auth.asks() || inner.route.path.is_probe() || !checks::speaks_headers(inner) {
@@ -278,7 +279,7 @@ impl<'a> Paths<'a> {
             return None;
         }
         let names = self.names(path, lowered);
-        let [.., edge, inner_name] = names.as_slice() else { return None };
+        let [.., edge, _] = names.as_slice() else { return None };
         let filled = filled.map(|at| (at, "fills the header from the connection".to_owned()));
         let name = super::words::written(header);
         Some(Told {
@@ -296,9 +297,7 @@ impl<'a> Paths<'a> {
             },
             configuration: last.0,
             note: Some(format!("this port leads past {edge}, which alone sets {name}")),
-            fix: Some(format!(
-                "Take the port of {inner_name} away, or publish it on 127.0.0.1 alone: {name} must come from the gateway in front."
-            )),
+            fix: Some(format!("{remedy}: {name} must come from the gateway in front.")),
             path: names.clone(),
         })
     }
@@ -400,7 +399,7 @@ impl<'a> Paths<'a> {
         if self.links.is_closed(last) {
             return Vec::new();
         }
-        if let Some(at) = self.links.published(last).filter(|_| fault.rule == Rule::Spoofable) {
+        if let Some((at, _)) = self.links.published(last).filter(|_| fault.rule == Rule::Spoofable) {
             fault.related.push((at, "lets others reach it past the gateway in front".to_owned()));
             return vec![Told::plain(fault, number)];
         }
