@@ -81,8 +81,12 @@ fn api<'a>(at: At<'a>, name: &str, module: &Module<'a>, issued: &mut Issued) {
     let proof_switch = |key| proof.and_then(|proof| proof.get(key)).map(|at| (module.switch(at), at));
     let disabled = proof_switch("disable");
     let required = proof_switch("required");
+    let required_for = proof.and_then(|proof| proof.get("required_for")).filter(|at| !at.is_empty());
+    let everybody = required_for.is_none_or(|at| module.text(at) == Some("all_clients"));
     let (binding, binding_at) = match (disabled, required) {
         (Some((Some(true), at)), _) => (Binding::Off, Some((at.place(), "proof_of_possession.disable"))),
+        // What is not required of all clients binds no token for certain.
+        (_, Some((Some(true), _))) if !everybody => (Binding::Unknown, None),
         (_, Some((Some(true), at))) => (Binding::Bound, Some((at.place(), "proof_of_possession.required"))),
         (_, Some((Some(false), at))) => (Binding::Optional, Some((at.place(), "proof_of_possession.required"))),
         (None, None) if proof.is_none() => (Binding::Unasked, None),
