@@ -28,13 +28,12 @@ impl FrontEnd for Verifier {
             "TokenMode",
             "IatOffset",
             "iatOffset",
-            "clock-skew",
+            "ClientClockSkew",
         ];
         let section = has(text, &["\"DPoP\"", "\"Mode\""]);
         let in_tree = is_tree(name) && (section || words.iter().any(|word| has(text, &[word])));
         let quarkus = (name.ends_with(".properties") || name.ends_with(".yml") || name.ends_with(".yaml"))
-            && has(text, &["quarkus"])
-            && has(text, &["binding-certificate"]);
+            && has(text, &["quarkus", "binding", "certificate"]);
         in_tree || quarkus
     }
 
@@ -44,8 +43,9 @@ impl FrontEnd for Verifier {
             let mut issued = Issued { issuer: "The resource server".to_owned(), ..Issued::default() };
             let (flat, _) = flat_documents(files, *file);
             for (key, text, place) in flat.iter().flatten() {
-                if key.starts_with("quarkus.oidc.") && key.ends_with("token.binding-certificate") && text == "false" {
-                    let setting = "quarkus.oidc.token.binding-certificate".to_owned();
+                // A tenant's name may stand in between.
+                if key.starts_with("quarkus.oidc.") && key.ends_with(".token.binding.certificate") && text == "false" {
+                    let setting = "quarkus.oidc.token.binding.certificate".to_owned();
                     issued.verifiers.push(Check { fallback: false, place: *place, setting });
                 }
             }
@@ -75,7 +75,7 @@ impl FrontEnd for Verifier {
                 "Require the proof (strict, Required, DPoPOnly) once all clients send one, or give bearer tokens fewer scopes."
             }
             _ => {
-                "Switch the check on: proof_of_possession_dpop or proof_of_possession_mtls: strict, quarkus.oidc.token.binding-certificate=true."
+                "Switch the check on: proof_of_possession_dpop or proof_of_possession_mtls: strict, quarkus.oidc.token.binding.certificate=true."
             }
         }
     }
@@ -126,7 +126,6 @@ fn section(at: At<'_>, issued: &mut Issued) {
         "ProofTokenLifetime",
         "ProofTokenIssuedAtClockSkew",
         "ClientClockSkew",
-        "proof-token-clock-skew",
     ] {
         // Duende's own options are read with its clients.
         if key != "ProofTokenValidityDuration" || at.get("Mode").is_some() || at.get("TokenMode").is_some() {
