@@ -6,6 +6,9 @@ use super::place::Place;
 use super::tree::{At, plant};
 use crate::syntax::yaml::{Kind, Node};
 
+/// The value of a variable that is set elsewhere, as templates leave it.
+const UNKNOWN_VALUE: &str = "\u{fffc}";
+
 /// A service of a Compose file.
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -153,6 +156,35 @@ pub fn options<'a>(like: &Node, words: impl Iterator<Item = At<'a>>) -> Node {
         for flag in text.split_whitespace().filter_map(|flag| flag.strip_prefix("--")) {
             let (key, value) = flag.split_once('=').unwrap_or((flag, "true"));
             plant(&mut tree, key, value.trim_matches(['"', '\'']), word.node);
+        }
+    }
+    tree
+}
+
+/// Settings among environment variables whose names begin with `prefix`, taken apart at `_`; as a list of `name` and
+/// `value`, of `NAME=value`, or as a mapping.
+pub fn variables(like: &Node, environment: Option<At<'_>>, prefix: &str) -> Node {
+    let mut tree = Node { kind: Kind::Mapping(Vec::new()), place: like.place, bytes: like.bytes };
+    let mut put = |name: &str, value: &str, node: &Node| {
+        if let Some(path) = name.strip_prefix(prefix) {
+            plant(&mut tree, &path.to_ascii_lowercase().replace('_', "."), value, node);
+        }
+    };
+    let Some(environment) = environment else { return tree };
+    for (name, value) in environment.entries() {
+        put(name, value.node.text().unwrap_or(UNKNOWN_VALUE), value.node);
+    }
+    for item in environment.items().filter(|item| !std::ptr::eq(item.node, environment.node)) {
+        match (item.node.text(), item.word("name")) {
+            (Some(text), _) => {
+                let (name, value) = text.split_once('=').unwrap_or((text, UNKNOWN_VALUE));
+                put(name, value, item.node);
+            }
+            (None, Some(name)) => {
+                let value = item.get("value").and_then(|at| at.node.text()).unwrap_or(UNKNOWN_VALUE);
+                put(name, value, item.get("value").unwrap_or(item).node);
+            }
+            _ => {}
         }
     }
     tree

@@ -16,7 +16,7 @@ pub struct Embedded {
 }
 
 /// The texts inside of a text that may be somebody's configuration: all that a ConfigMap or a Secret holds under `data` and
-/// `stringData`, elsewhere those under a key that is the name of a file, and under `content`.
+/// `stringData`, elsewhere those under a key that is the name of a file, and under some that always hold texts.
 pub fn texts(path: &str, text: &str) -> Vec<Embedded> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let is_tree = [".yaml", ".yml", ".json", ".tpl", ".tmpl", ".template", ".j2"].iter().any(|end| name.ends_with(end));
@@ -56,6 +56,9 @@ pub fn texts(path: &str, text: &str) -> Vec<Embedded> {
     found
 }
 
+/// Keys that hold whole texts: of Compose, and of what has a chart installed (Argo CD, k3s).
+const TEXTS: [&str; 3] = ["content", "values", "valuesContent"];
+
 /// What is known of a document as its lines go by.
 #[derive(Default)]
 struct Document<'t> {
@@ -80,7 +83,7 @@ impl<'t> Document<'t> {
     fn holds(&self, key: &str) -> bool {
         let is_file = key.contains('.') || key.starts_with("Caddyfile");
         // Annotations have a `/`; what was last applied stands in one, once more.
-        !key.contains('/') && (self.object || is_file || key == "content")
+        !key.contains('/') && (self.object || is_file || TEXTS.contains(&key))
     }
 }
 

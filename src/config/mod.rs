@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod estate;
 pub mod files;
 pub mod graft;
+pub mod helm;
 pub mod kubernetes;
 pub mod place;
 pub mod settings;

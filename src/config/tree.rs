@@ -162,7 +162,9 @@ pub fn plant(tree: &mut Node, path: &str, value: &str, origin: &Node) {
             entries.len() - 1
         });
         at = &mut entries[found].1;
-        if last {
+        // `--log` beside `--log.format` is a switch of what is there.
+        let is_switch = value == "true" && !at.entries().is_empty();
+        if last && !is_switch {
             at.kind = Kind::Scalar { text: value.to_owned(), plain: true };
             at.place = origin.place;
             at.bytes = origin.bytes;

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::abroad::leads_abroad;
 use super::evidence::Evidence;
 use super::hop::{
-    Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, Place, Protocol, Slot, Value,
+    Arrival, Cause, Client, ClientAuth, Credential, Event, Form, Hop, Others, Part, Place, Protocol, Request, Slot,
+    Value,
 };
 use super::rule::Rule;
 use crate::finding::Severity;
@@ -186,7 +187,8 @@ fn stripped<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faults:
     // Where nobody's certificate verifies, as for self-signed ones, the foreign client is the one to ask about.
     let arrivals = [hop.arrival(Client::Verified), hop.arrival(Client::Foreign)];
     let Some(request) = arrivals.iter().find_map(|arrival| arrival.request()) else { return };
-    if arrivals.contains(&&Arrival::Unknown) || request.others == Others::Unknown {
+    if arrivals.contains(&&Arrival::Unknown) || request.others == Others::Unknown || sends_no_token_abroad(hop, request)
+    {
         return;
     }
     // Something in a header that can't be told may be the certificate, but where tokens and proofs belong.
@@ -255,6 +257,19 @@ fn stripped<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faults:
         related: lost.into_iter().flat_map(related).chain(listener(hop)).collect(),
         detail: if hop.upstream.protocol == Protocol::Stream { Detail::Stream } else { Detail::Plain },
     });
+}
+
+/// Whether the way leads to somebody else, who gets no token that could be bound to a certificate.
+fn sends_no_token_abroad(hop: &Hop, request: &Request) -> bool {
+    !arrives(request, "authorization") && leads_abroad(hop)
+}
+
+/// Whether what the client sent under a name may get to the upstream.
+fn arrives(request: &Request, name: &str) -> bool {
+    let slot = request.slot(name);
+    // What the gateway puts in its place is not the client's, whatever it is.
+    let set = slot.event.as_ref().is_some_and(|event| event.cause == Cause::Set);
+    slot.values.iter().any(|value| *value == Value::Client || (*value == Value::Unknown && !set))
 }
 
 /// Whether the upstream listens where web servers do.
@@ -326,6 +341,10 @@ fn spoofable<'a>(hop: &'a Hop, company: &Company<'a>, trusted: &[String], faults
             forged.then_some((client, slot))
         });
         let Some((client, slot)) = forger else { continue };
+        // Whoever is on the list, and shows a certificate besides, is the gateway in front.
+        if hop.listener.inner && client == Client::Verified {
+            continue;
+        }
         let event = slot.event.as_ref();
         let place = event.map_or(hop.upstream.place, |event| event.place);
         let mut severity = match client {
@@ -396,14 +415,8 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     }
     let request = [Client::Verified, Client::Anonymous].into_iter().find_map(|client| hop.arrival(client).request());
     let Some(request) = request else { return };
-    // What the gateway puts in its place is not the client's, whatever it is.
-    let arrives = |name: &str| {
-        let slot = request.slot(name);
-        let set = slot.event.as_ref().is_some_and(|event| event.cause == Cause::Set);
-        slot.values.iter().any(|value| *value == Value::Client || (*value == Value::Unknown && !set))
-    };
     // Neither is for others to see.
-    if !arrives("dpop") && !arrives("authorization") && leads_abroad(hop) {
+    if !arrives(request, "dpop") && sends_no_token_abroad(hop, request) {
         return;
     }
     for name in ["dpop", "authorization"] {
@@ -416,7 +429,10 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
         if name == "authorization" && event.cause == Cause::Set && leads_abroad(hop) {
             continue;
         }
-        let Some(cause) = broken(name, &slot.values, event.cause) else { continue };
+        // Of some tokens: which, the gateway's own settings say.
+        let some = event.cause == Cause::Consumed && slot.values.contains(&Value::Unknown);
+        let broken = broken(name, &slot.values, event.cause).or((some && evidence.dpop).then_some(Cause::Consumed));
+        let Some(cause) = broken else { continue };
         // A proof that is taken away by name is evidence enough; a token may be somebody else's business.
         let named = event.cause != Cause::AllDropped && event.cause != Cause::NotListed;
         let severity = match (name, named) {

@@ -2,6 +2,7 @@
 
 use super::ingress::is_true;
 use super::tree::At;
+use crate::config::helm;
 use crate::config::kubernetes::{self, ByFile, Manifests, Objects};
 
 /// The settings of a controller.
@@ -52,9 +53,8 @@ pub(super) fn all<'a>(
         }
     }
     // The values of the chart, or of a chart that has it as a part.
-    for root in manifests.roots().filter(|root| root.get("apiVersion").is_none()) {
-        let parts = std::iter::once(root).chain(root.entries().map(|(_, at)| at));
-        for controller in parts.filter_map(|at| at.get("controller")) {
+    for root in manifests.roots() {
+        for controller in helm::values(root).into_iter().filter_map(|at| at.get("controller")) {
             if let Some(data) = controller.path(path).filter(|data| has_own(*data)) {
                 found.push(Controller { data, chart: Some(controller), namespace: None });
             }

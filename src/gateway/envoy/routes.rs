@@ -60,6 +60,9 @@ impl<'a> Edge<'a> {
 
     /// Only this machine, or clients on a list, can connect.
     fn inner(&self) -> bool {
+        if self.transport.listed {
+            return true;
+        }
         let Some(address) = self.listener.get("address") else {
             return self.listener.get("internal_listener").is_some();
         };

@@ -12,10 +12,12 @@ pub(super) struct Transport {
     pub(super) handshake: Handshake,
     pub(super) asks_at: Option<Place>,
     pub(super) in_vain: Option<Cause>,
+    /// Only who is named can connect, by certificates with these names or of these keys.
+    pub(super) listed: bool,
 }
 
 impl Transport {
-    const PLAIN: Self = Self { tls: false, handshake: Handshake::OFF, asks_at: None, in_vain: None };
+    const PLAIN: Self = Self { tls: false, handshake: Handshake::OFF, asks_at: None, in_vain: None, listed: false };
 }
 
 /// The transport of a filter chain.
@@ -69,7 +71,18 @@ pub(super) fn transport<'a>(chain: At<'a>, set: &Set<'a>) -> Transport {
         Switch::On => ClientAuth::Required,
         Switch::Off => ClientAuth::Optional,
     };
-    Transport { handshake: Handshake { auth, required: required == Switch::On }, asks_at, ..off }
+    let listed = auth == ClientAuth::Required && (pinned || names_peers(&validation));
+    Transport { handshake: Handshake { auth, required: required == Switch::On }, asks_at, listed, ..off }
+}
+
+/// Whether all names that certificates may have are listed, none by a pattern.
+fn names_peers(validation: &[At<'_>]) -> bool {
+    let typed = validation.iter().flat_map(|at| at.list("match_typed_subject_alt_names"));
+    let typed = typed.filter_map(|at| at.get("matcher"));
+    let matchers: Vec<At<'_>> =
+        typed.chain(validation.iter().flat_map(|at| at.list("match_subject_alt_names"))).collect();
+    let legacy = validation.iter().any(|at| at.list("verify_subject_alt_name").next().is_some());
+    (legacy || !matchers.is_empty()) && matchers.iter().all(|matcher| matcher.word("exact").is_some())
 }
 
 /// The TLS context of a filter chain, in whatever it is wrapped.

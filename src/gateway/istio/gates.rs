@@ -78,7 +78,7 @@ impl<'a> Server<'a> {
             filters.push(made::tcp_proxy(graft, self.at, clusters));
         } else {
             let mut hosts = routes::hosts(world, self, bound);
-            if bound.is_empty() && around.says_details(self) {
+            if bound.is_empty() && (around.says_details(self) || around.logs(world)) {
                 // Its routes stand elsewhere: what mesh and patches say holds for all of them.
                 hosts.push(made::everything(graft, self.at, "an upstream that is not here"));
             }

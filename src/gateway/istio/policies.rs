@@ -102,6 +102,11 @@ impl<'a> Around<'a> {
         matches!(self.details, Details::Said(_)) || patches.any(|patch| forwards(*patch).is_some())
     }
 
+    /// Whether its proxies write logs.
+    pub(super) fn logs(&self, world: &World<'a>) -> bool {
+        self.meshes.iter().any(|mesh| !mesh.logs(world).is_empty())
+    }
+
     /// What a patch makes of the transport of a server.
     pub(super) fn transport(&self, server: &Server<'a>) -> Option<At<'a>> {
         let mut patches = self.patches.iter().filter(|patch| fits(**patch, server));

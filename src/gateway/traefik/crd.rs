@@ -1,12 +1,13 @@
-//! Traefik in Kubernetes: IngressRoutes, Middlewares, TLSOptions and TraefikServices, Ingresses with its annotations, and the
-//! static half from the arguments of its container or from values of its Helm chart.
+//! Traefik in Kubernetes: IngressRoutes, Middlewares, TLSOptions and TraefikServices, Ingresses with its annotations; the
+//! static half comes from `chart.rs`.
 //!
 //! As Traefik's own providers do, objects are made into dynamic configuration: what one names becomes the name of what was
 //! found, and the rest of the front end does not know that they were objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::compose;
+use super::chart;
+use super::source::words;
 use crate::config::kubernetes::{self, ByFile, Found, Manifests, Object, Objects};
 use crate::gateway::Hole;
 use crate::gateway::document::Source;
@@ -28,15 +29,9 @@ pub(super) fn recognises(text: &str) -> bool {
     let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
     let objects = || {
         let own = has("traefik.io/v1") || has("traefik.containo.us/v1") || has(ROUTER);
-        let container = || (has("--entrypoints.") || has("--entryPoints.")) && has("containers");
-        kubernetes::may_hold_objects(text) && (own || container())
+        kubernetes::may_hold_objects(text) && (own || has("containers") && chart::names_options(text))
     };
-    // Values of the chart: its entry points, and something that matters here.
-    let values = || {
-        let points = has("ports:") && has("websecure:") && !has("apiVersion:") && !has("services:");
-        points && (has("forwardedHeaders:") || has("access:") || has("additionalArguments:") || has("tls:"))
-    };
-    objects() || values()
+    objects() || chart::may_be_values(text)
 }
 
 /// What belongs together.
@@ -46,11 +41,11 @@ pub(super) struct Group {
     pub(super) whole: bool,
 }
 
-/// The objects of these texts, as configuration.
-pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
+/// The objects of these texts, as configuration. `others` are texts that may be static halves of it.
+pub(super) fn groups(files: &Files, own: &[u32], others: &[&Source]) -> Vec<Group> {
     let manifests = Manifests::read(files, own);
     let objects = manifests.objects(files);
-    let fixed = fixed(&manifests, &objects);
+    let fixed = chart::fixed(&manifests, &objects, others);
     let folder = |file: u32| files.get(file).path().rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut groups = Vec::new();
     let mut used: BTreeSet<u32> = BTreeSet::new();
@@ -68,6 +63,7 @@ pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
         let mut seen = fixed.iter().filter(|(file, _)| environment.iter().all(|other| objects.sees(*other, *file)));
         // Of several, which one serves a route is not known.
         let fixed = seen.next().filter(|_| seen.next().is_none());
+        let charted: BTreeSet<&str> = fixed.iter().flat_map(|(_, tree)| options_of(tree)).collect();
         let referenced = referenced(&routers);
         for by_file in by_folder.into_values() {
             let bundles: Vec<Vec<Object<'_>>> = if by_file.len() > MOST_FILES {
@@ -76,7 +72,8 @@ pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
                 vec![by_file.into_values().flatten().collect()]
             };
             for bundle in bundles {
-                let mut builder = Builder { objects: &objects, trees: BTreeMap::new(), missing: false };
+                let charted = charted.clone();
+                let mut builder = Builder { objects: &objects, trees: BTreeMap::new(), charted, missing: false };
                 bundle.iter().for_each(|object| builder.route(object));
                 builder.options(&bundle, &options, &referenced, folder);
                 groups.push(builder.group(&manifests, fixed));
@@ -86,7 +83,8 @@ pub(super) fn groups(files: &Files, own: &[u32]) -> Vec<Group> {
     }
     // Where no routers are, what is logged of any request is known.
     for half in fixed.iter().filter(|(file, _)| !used.contains(file)) {
-        let builder = Builder { objects: &objects, trees: BTreeMap::new(), missing: true };
+        let (trees, charted) = (BTreeMap::new(), BTreeSet::new());
+        let builder = Builder { objects: &objects, trees, charted, missing: true };
         groups.push(builder.group(&manifests, Some(half)));
     }
     groups
@@ -108,75 +106,21 @@ fn referenced<'a>(routers: &[Object<'a>]) -> BTreeSet<&'a str> {
     of_routes.chain(of_ingresses).filter_map(At::text).collect()
 }
 
-/// The static halves: by file, as trees.
-fn fixed(manifests: &Manifests, objects: &Objects<'_>) -> Vec<(u32, Node)> {
-    let mut found = Vec::new();
-    for object in objects.iter() {
-        let containers = object.pod().and_then(|pod| pod.path(&["spec", "containers"]));
-        for container in containers.into_iter().flat_map(At::items) {
-            let words = ["command", "args"].into_iter().flat_map(|key| container.list(key));
-            let tree = compose::options(container.node, words);
-            if At::root(object.at.file, &tree).get("entryPoints").is_some() {
-                found.push((object.at.file, tree));
-            }
-        }
-    }
-    for root in manifests.roots().filter(|root| root.get("apiVersion").is_none()) {
-        for values in [Some(root), root.get("traefik")].into_iter().flatten() {
-            found.extend(of_values(values).map(|tree| (root.file, tree)));
-        }
-    }
-    found
-}
-
-/// What the chart makes of its values.
-fn of_values(values: At<'_>) -> Option<Node> {
-    let ports = values.get("ports").filter(|ports| ports.get("websecure").is_some())?;
-    let mut tree = compose::options(values.node, values.list("additionalArguments"));
-    for (key, port) in ports.node.entries() {
-        let at = At::root(ports.file, port);
-        let Some(name) = key.text() else { continue };
-        let mut point = mapping(port);
-        let number = at.get("exposedPort").or_else(|| at.get("port")).and_then(At::text);
-        let address = number.map_or_else(String::new, |number| format!(":{number}"));
-        put(&mut point, &["address"], key, scalar(&address, key));
-        for (own, path) in [("forwardedHeaders", &["forwardedHeaders"][..]), ("tls", &["http", "tls"])] {
-            let switch = at.get(own).filter(|at| own != "tls" || at.word("enabled") == Some("true"));
-            if let (Some(_), Some((key, value))) = (switch, entry(at, own)) {
-                put(&mut point, path, key, value.clone());
-            }
-        }
-        for (key, value) in at.get("http").into_iter().flat_map(|http| http.node.entries()) {
-            let off = key.text() == Some("tls") && value.get("enabled").and_then(Node::text) == Some("false");
-            if let Some(name) = key.text().filter(|_| !off) {
-                put(&mut point, &["http", name], key, value.clone());
-            }
-        }
-        let redirects = at.get("redirectTo").or_else(|| at.get("redirections")).filter(|at| !at.is_empty());
-        if redirects.is_some() {
-            put(&mut point, &["http", "redirections", "entryPoint"], key, mapping(key));
-        }
-        put(&mut tree, &["entryPoints", name], key, point);
-    }
-    if let Some(access) = values.path(&["logs", "access"]).filter(|at| at.word("enabled") == Some("true"))
-        && let Some((key, _)) = values.get("logs").and_then(|logs| entry(logs, "access"))
-    {
-        put(&mut tree, &["accessLog"], key, access.node.clone());
-    }
-    Some(tree)
-}
-
 /// Makes objects into trees of dynamic configuration, one a file.
 struct Builder<'b, 'a> {
     objects: &'b Objects<'a>,
     trees: BTreeMap<u32, Node>,
+    /// Names of TLS options that the chart makes of its values.
+    charted: BTreeSet<&'b str>,
     missing: bool,
 }
 
 impl<'a> Builder<'_, 'a> {
-    fn group(self, manifests: &Manifests, fixed: Option<&(u32, Node)>) -> Group {
+    fn group(mut self, manifests: &Manifests, fixed: Option<&(u32, Node)>) -> Group {
+        let fixed = fixed.map(|(file, tree)| (*file, self.resolved(*file, tree)));
+        let is_whole = fixed.is_some() && !self.missing;
         let mut trees: BTreeMap<u32, Vec<Node>> = BTreeMap::new();
-        for (file, tree) in self.trees.into_iter().chain(fixed.cloned()) {
+        for (file, tree) in self.trees.into_iter().chain(fixed) {
             trees.entry(file).or_default().push(tree);
         }
         let sources = trees.into_iter().map(|(file, documents)| {
@@ -184,7 +128,29 @@ impl<'a> Builder<'_, 'a> {
             let holes = holes.map(|(place, reason)| Hole { place: *place, reason: reason.clone() }).collect();
             Source { file, documents, holes }
         });
-        Group { sources: sources.collect(), whole: fixed.is_some() && !self.missing }
+        Group { sources: sources.collect(), whole: is_whole }
+    }
+
+    /// A static half in which what entry points name are the objects that are meant.
+    fn resolved(&mut self, file: u32, tree: &Node) -> Node {
+        let mut tree = tree.clone();
+        let root = At::root(file, &tree);
+        let points: Vec<At<'_>> = root.get("entryPoints").into_iter().flat_map(At::entries).map(|(_, at)| at).collect();
+        let mut renamed: BTreeMap<String, String> = BTreeMap::new();
+        for http in points.into_iter().filter_map(|at| at.get("http")) {
+            let options = http.path(&["tls", "options"]).and_then(At::text).map(|name| ("TLSOption", name.to_owned()));
+            let middlewares = words(http, "middlewares").into_iter().map(|name| ("Middleware", name.to_owned()));
+            for (kind, name) in options.into_iter().chain(middlewares) {
+                if name.ends_with("@kubernetescrd") {
+                    let id = self.by_whole_name(file, kind, &name);
+                    renamed.insert(name, id);
+                }
+            }
+        }
+        if !renamed.is_empty() {
+            rename(&mut tree, &renamed);
+        }
+        tree
     }
 
     fn put(&mut self, file: u32, path: &[&str], key: &Node, value: Node) {
@@ -332,6 +298,9 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn option(&mut self, object: &Object<'a>, namespace: Option<&str>, name: &str) -> String {
+        if self.charted.contains(name) {
+            return name.to_owned();
+        }
         match self.find(object, "TLSOption", namespace, name) {
             Some(found) => self.add_option(&found),
             None => name.to_owned(),
@@ -404,7 +373,7 @@ impl<'a> Builder<'_, 'a> {
                         .text()
                         .unwrap_or_default()
                         .split(',')
-                        .map(|name| scalar(&self.by_whole_name(object, "Middleware", name.trim()), at.node))
+                        .map(|name| scalar(&self.by_whole_name(object.at.file, "Middleware", name.trim()), at.node))
                         .collect();
                     put(
                         &mut router,
@@ -416,7 +385,7 @@ impl<'a> Builder<'_, 'a> {
                 if is_tls {
                     let mut tls = mapping(key);
                     if let Some((_, at)) = annotation("tls.options") {
-                        let id = self.by_whole_name(object, "TLSOption", at.node.text().unwrap_or_default());
+                        let id = self.by_whole_name(object.at.file, "TLSOption", at.node.text().unwrap_or_default());
                         put(&mut tls, &["options"], at.node, scalar(&id, at.node));
                     }
                     put(&mut router, &["tls"], key, tls);
@@ -438,7 +407,7 @@ impl<'a> Builder<'_, 'a> {
     }
 
     /// What is called `namespace-name@kubernetescrd`.
-    fn by_whole_name(&mut self, object: &Object<'a>, kind: &str, name: &str) -> String {
+    fn by_whole_name(&mut self, from: u32, kind: &str, name: &str) -> String {
         let Some(whole) = name.strip_suffix("@kubernetescrd") else {
             self.missing = true;
             return name.to_owned();
@@ -448,16 +417,42 @@ impl<'a> Builder<'_, 'a> {
             (None, Some(own)) => whole.strip_suffix(own).is_some_and(|rest| rest.ends_with('-')),
             _ => false,
         };
-        let seen = |other: &Object<'a>| self.objects.sees(object.at.file, other.at.file) && fits(other);
+        let seen = |other: &Object<'a>| self.objects.sees(from, other.at.file) && fits(other);
         let found: Vec<Object<'a>> = self.objects.of_kind(&GROUPS, kind).filter(seen).collect();
         match (found.as_slice(), kind) {
             ([one], "Middleware") => self.add_middleware(one, DEEP),
             ([one], _) => self.add_option(one),
+            ([], "TLSOption") if self.charted.iter().any(|name| is_part(whole, name)) => {
+                let named = self.charted.iter().find(|name| is_part(whole, name));
+                named.map_or(whole, |name| name).to_owned()
+            }
             _ => {
                 self.missing = true;
                 whole.to_owned()
             }
         }
+    }
+}
+
+/// Whether `namespace-name` is the whole name of what is called `name`.
+fn is_part(whole: &str, name: &str) -> bool {
+    whole.strip_suffix(name).is_some_and(|rest| rest.ends_with('-'))
+}
+
+/// The names of the TLS options in a tree.
+fn options_of(tree: &Node) -> impl Iterator<Item = &str> {
+    let options = tree.get("tls").and_then(|tls| tls.get("options"));
+    options.into_iter().flat_map(Node::entries).filter_map(|(key, _)| key.text())
+}
+
+/// Gives what is called by these names others.
+fn rename(node: &mut Node, names: &BTreeMap<String, String>) {
+    // No deeper than the tree.
+    match &mut node.kind {
+        Kind::Scalar { text, .. } if names.contains_key(text.trim()) => *text = names[text.trim()].clone(),
+        Kind::Sequence(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        Kind::Mapping(entries) => entries.iter_mut().for_each(|(_, value)| rename(value, names)),
+        Kind::Scalar { .. } | Kind::Hole => {}
     }
 }
 
@@ -468,21 +463,21 @@ fn id(object: &Object<'_>) -> String {
 }
 
 /// An entry of a mapping with its key, whose place is that of the setting.
-fn entry<'a>(at: At<'a>, key: &str) -> Option<(&'a Node, &'a Node)> {
+pub(super) fn entry<'a>(at: At<'a>, key: &str) -> Option<(&'a Node, &'a Node)> {
     let mut entries = at.node.entries().iter();
     entries.find(|(name, _)| name.text() == Some(key)).map(|(key, value)| (key, value))
 }
 
-fn mapping(like: &Node) -> Node {
+pub(super) fn mapping(like: &Node) -> Node {
     Node { kind: Kind::Mapping(Vec::new()), place: like.place, bytes: like.bytes }
 }
 
-fn scalar(text: &str, like: &Node) -> Node {
+pub(super) fn scalar(text: &str, like: &Node) -> Node {
     Node { kind: Kind::Scalar { text: text.to_owned(), plain: true }, place: like.place, bytes: like.bytes }
 }
 
 /// Puts a value at the end of a row of keys; every key stands where `key` does.
-fn put(tree: &mut Node, path: &[&str], key: &Node, value: Node) {
+pub(super) fn put(tree: &mut Node, path: &[&str], key: &Node, value: Node) {
     let Some((last, before)) = path.split_last() else { return };
     let mut at = tree;
     for part in before {

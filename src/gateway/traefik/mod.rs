@@ -1,6 +1,7 @@
 //! Traefik: static and dynamic configuration in YAML and TOML, what Compose files say in commands and labels, and its objects
 //! in Kubernetes with what Helm's values and the arguments of its container say.
 
+mod chart;
 mod crd;
 mod middleware;
 mod point;
@@ -55,11 +56,12 @@ impl FrontEnd for Traefik {
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
         let (cluster, own): (Vec<u32>, Vec<u32>) =
             own.iter().copied().partition(|number| crd::recognises(&files.get(*number).text));
-        let mut all: Vec<Configuration> = crd::groups(files, &cluster)
+        let read: Vec<Source> = own.iter().map(|number| read(files, *number)).collect();
+        let fixed: Vec<&Source> = read.iter().filter(|source| source.is_static()).collect();
+        let mut all: Vec<Configuration> = crd::groups(files, &cluster, &fixed)
             .iter()
             .map(|group| Set::new(&group.sources.iter().collect::<Vec<_>>(), group.whole).configuration())
             .collect();
-        let read: Vec<Source> = own.iter().map(|number| read(files, *number)).collect();
         let mut taken: BTreeSet<u32> = BTreeSet::new();
         let folder = |number: u32| files.get(number).path().rsplit_once('/').map_or("", |(folder, _)| folder);
         for source in read.iter().filter(|source| source.is_static()) {

@@ -63,6 +63,12 @@ impl<'a> Set<'a> {
             let names: BTreeSet<&str> = self.routers.iter().flat_map(|(_, at)| words(*at, "entryPoints")).collect();
             points.extend(names.into_iter().map(|name| Point { name, at: None }));
             points.push(Point { name: "", at: None });
+        } else if !self.whole {
+            // Where not all is here, what is named may be there.
+            let known = |name: &&str| points.iter().any(|point| point.name.eq_ignore_ascii_case(name));
+            let names: BTreeSet<&str> = self.routers.iter().flat_map(|(_, at)| words(*at, "entryPoints")).collect();
+            let unknown: Vec<&str> = names.into_iter().filter(|name| !known(name)).collect();
+            points.extend(unknown.into_iter().map(|name| Point { name, at: None }));
         }
         for point in points.iter().filter(|point| !point.redirects()) {
             let chosen: Vec<(&str, At<'a>)> =
