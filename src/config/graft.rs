@@ -24,6 +24,15 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// Whether nothing is in it: no entries, no items.
+    pub fn is_empty(&self) -> bool {
+        match &self.node.kind {
+            Kind::Sequence(items) => items.is_empty(),
+            Kind::Mapping(entries) => entries.is_empty(),
+            Kind::Scalar { .. } | Kind::Hole => false,
+        }
+    }
+
     /// The tree itself.
     pub fn into_node(self) -> Node {
         self.node

@@ -38,6 +38,11 @@ pub fn may_hold_pods(name: &str, text: &str) -> bool {
         && may_hold_objects(text)
 }
 
+/// Whether a text may hold a service that only stands for a host, which configuration elsewhere leads to; cheap.
+pub fn stands_for_a_host(text: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), b"externalName").is_some() && may_hold_objects(text)
+}
+
 /// The documents of some texts, read.
 #[derive(Debug, Default)]
 pub struct Manifests {
@@ -46,10 +51,13 @@ pub struct Manifests {
 }
 
 impl Manifests {
-    /// Reads these texts. A document that can't be read becomes a hole.
+    /// Reads these texts, and those of services that only stand for a host, whoever's they are. A document that can't be
+    /// read becomes a hole.
     pub fn read(files: &Files, numbers: &[u32]) -> Self {
         let mut read = Self::default();
-        for file in numbers.iter().copied() {
+        let hosts = files.iter().filter(|(_, text)| stands_for_a_host(&text.text)).map(|(number, _)| number);
+        let numbers: BTreeSet<u32> = numbers.iter().copied().chain(hosts).collect();
+        for file in numbers {
             let text = &files.get(file).text;
             let documents = files.get(file).documents();
             let place = |at: usize| {

@@ -187,7 +187,9 @@ fn stripped<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faults:
     // Where nobody's certificate verifies, as for self-signed ones, the foreign client is the one to ask about.
     let arrivals = [hop.arrival(Client::Verified), hop.arrival(Client::Foreign)];
     let Some(request) = arrivals.iter().find_map(|arrival| arrival.request()) else { return };
-    if arrivals.contains(&&Arrival::Unknown) || request.others == Others::Unknown || sends_no_token_abroad(hop, request)
+    if arrivals.contains(&&Arrival::Unknown)
+        || request.others == Others::Unknown
+        || keeps_token_from_others(hop, request)
     {
         return;
     }
@@ -259,9 +261,11 @@ fn stripped<'a>(hop: &'a Hop, company: &Company<'_>, evidence: Evidence, faults:
     });
 }
 
-/// Whether the way leads to somebody else, who gets no token that could be bound to a certificate.
-fn sends_no_token_abroad(hop: &Hop, request: &Request) -> bool {
-    !arrives(request, "authorization") && leads_abroad(hop)
+/// Whether the way leads to somebody else, for whom the client's token is taken out by name.
+fn keeps_token_from_others(hop: &Hop, request: &Request) -> bool {
+    let event = request.slot("authorization").event;
+    let named = event.is_some_and(|event| matches!(event.cause, Cause::Removed | Cause::Set));
+    named && !arrives(request, "authorization") && leads_abroad(hop)
 }
 
 /// Whether what the client sent under a name may get to the upstream.
@@ -416,7 +420,7 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     let request = [Client::Verified, Client::Anonymous].into_iter().find_map(|client| hop.arrival(client).request());
     let Some(request) = request else { return };
     // Neither is for others to see.
-    if !arrives(request, "dpop") && sends_no_token_abroad(hop, request) {
+    if !arrives(request, "dpop") && !arrives(request, "authorization") && leads_abroad(hop) {
         return;
     }
     for name in ["dpop", "authorization"] {

@@ -139,7 +139,7 @@ impl<'a> Policies<'a, '_> {
         let transport = match (policy, sure) {
             _ if self.listener.is_plain() => Transport::None,
             (Some(policy), false) => Transport::Unknown(policy.at),
-            _ => self.transport(spec),
+            _ => self.transport(policy, spec),
         };
         let mut settings: Entries = Vec::new();
         let mut filters = Vec::new();
@@ -174,14 +174,18 @@ impl<'a> Policies<'a, '_> {
     }
 
     /// What the policy, or the gateway itself, asks of clients.
-    fn transport(&self, spec: Option<At<'a>>) -> Transport<'a> {
+    fn transport(&self, policy: Option<Object<'a>>, spec: Option<At<'a>>) -> Transport<'a> {
         if let Some(at) = spec.and_then(|spec| spec.path(&["tls", "clientValidation"])) {
             return validation(at);
         }
-        match self.listener.validation() {
-            Some((at, verified)) => Transport::Asks { at, required: verified, verified },
-            None => Transport::Ends(self.listener.at),
+        if let Some((at, verified)) = self.listener.validation() {
+            return Transport::Asks { at, required: verified, verified };
         }
+        // What is said for this listener alone is meant for it.
+        let mode = spec.and_then(|spec| spec.path(&["headers", "xForwardedClientCert", "mode"]));
+        let mode = mode.filter(|at| matches!(at.text(), Some("SanitizeSet" | "AppendForward")));
+        let alone = policy.and_then(|policy| targets(self.api, &policy, &self.gateway)).flatten().is_some();
+        mode.filter(|_| alone).map_or(Transport::Ends(self.listener.at), Transport::AsksInVain)
     }
 
     /// The policy for browsers and authorization: that of the route goes before that of the gateway.
@@ -252,7 +256,7 @@ fn security_of<'a>(api: &Api<'a>, route: &Object<'a>) -> Option<Object<'a>> {
 fn secured(graft: &Graft, policy: &Object<'_>, host: &mut Entries, filters: &mut Vec<Piece>) {
     let Some(spec) = policy.spec() else { return };
     host.extend(spec.get("cors").map(|at| ("typed_per_filter_config", made::cors(graft, at))));
-    filters.extend(spec.get("extAuth").map(|at| ext_auth(graft, at)));
+    filters.extend(spec.get("extAuth").map(|at| ext_auth(graft, policy, at)));
 }
 
 /// How a gateway that is not here deals with requests of a route, as far as policies for the route itself say.
@@ -399,10 +403,15 @@ fn mutations<'a>(graft: &Graft, early: At<'a>) -> Piece {
 }
 
 /// The filter that asks the service of a policy.
-fn ext_auth(graft: &Graft, at: At<'_>) -> Piece {
+fn ext_auth(graft: &Graft, policy: &Object<'_>, at: At<'_>) -> Piece {
     let mut entries: Entries = Vec::new();
     if let Some(http) = at.get("http") {
-        let cluster = graft.text(http, "the authorization service");
+        let named = at.get("http").and_then(|http| {
+            let backend = http.list("backendRefs").next().or_else(|| http.get("backendRef"))?;
+            let namespace = backend.word("namespace").or(policy.namespace);
+            Some(made::service(backend.word("name")?, namespace, backend.word("port")))
+        });
+        let cluster = graft.text(http, named.unwrap_or_else(|| "the authorization service".to_owned()));
         let mut call: Entries = vec![("server_uri", graft.mapping(http, vec![("cluster", cluster)]))];
         if let Some(list) = http.get("headersToBackend") {
             let names = made::header_names(graft, list, list.items());

@@ -34,6 +34,7 @@ mod paths;
 mod rule;
 mod run;
 mod sheet;
+mod speakers;
 pub mod spring;
 pub mod traefik;
 mod trusted;
@@ -159,6 +160,8 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     // What a product's code refers to stands in files that name no product.
     estate::is_candidate(name, &text)
         || compose::mounts_files(name, &text)
+        || kubernetes::stands_for_a_host(&text)
+        || speakers::may_speak(name, &text)
         || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
 }
 
@@ -282,13 +285,15 @@ pub fn audit_beside(
     // What a hundred files lack alike is said once.
     let mut holes: BTreeMap<(&'static str, String), BTreeSet<Place>> = BTreeMap::new();
     let lowered = lower(files);
+    let speakers = speakers::Speakers::of(files);
     let mut unasked = unasked::check(files, &lowered, bound);
     let mut faults = Vec::new();
     for (number, (front_end, configuration)) in lowered.iter().enumerate() {
         for hole in &configuration.holes {
             holes.entry((front_end.product(), hole.reason.clone())).or_default().insert(hole.place);
         }
-        let evidence = evidence::Evidence::of(files, &configuration.files);
+        let mut evidence = evidence::Evidence::of(files, &configuration.files);
+        evidence.dpop |= speakers.are_behind(configuration);
         let mut own = checks::check(&configuration.hops, &configuration.trusted, configuration.complete, evidence);
         own.extend(unasked.remove(&number));
         faults.push(own);

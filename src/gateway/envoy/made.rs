@@ -29,6 +29,8 @@ pub(in crate::gateway) enum Transport<'a> {
         /// It must verify.
         verified: bool,
     },
+    /// TLS ends here, and this is for a certificate, though it names no authority and nothing asks for one.
+    AsksInVain(At<'a>),
     /// That can't be told.
     Unknown(At<'a>),
 }
@@ -76,7 +78,7 @@ impl<'a> Edge<'a> {
         let (at, common) = match self.transport {
             Transport::None => return None,
             Transport::Unknown(at) => return Some(graft.mapping(at, vec![("name", graft.text(at, tls))])),
-            Transport::Ends(at) => (at, Vec::new()),
+            Transport::Ends(at) | Transport::AsksInVain(at) => (at, Vec::new()),
             Transport::Asks { at, verified, .. } => {
                 let mut validation: Entries =
                     vec![("trusted_ca", graft.mapping(at, vec![("filename", graft.text(at, "ca"))]))];
@@ -89,7 +91,12 @@ impl<'a> Edge<'a> {
         let mut context: Entries =
             vec![("@type", graft.text(at, type_url("transport_sockets.tls.v3.DownstreamTlsContext")))];
         context.push(("common_tls_context", graft.mapping(at, common)));
-        if let Transport::Asks { required, .. } = self.transport {
+        let required = match self.transport {
+            Transport::Asks { required, .. } => Some(required),
+            Transport::AsksInVain(_) => Some(true),
+            _ => None,
+        };
+        if let Some(required) = required {
             context.push(("require_client_certificate", graft.text(at, if required { "true" } else { "false" })));
         }
         Some(graft.mapping(at, vec![("name", graft.text(at, tls)), ("typed_config", graft.mapping(at, context))]))

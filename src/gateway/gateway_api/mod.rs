@@ -253,7 +253,8 @@ impl<'a> Api<'a> {
             // Its routes stand elsewhere: what holds for all of them is known all the same.
             let listener = Listener { gateway: *gateway, at };
             let manner = manners(gateway, &listener, None);
-            if !listener.is_plain() && !manner.literal {
+            let logs = manner.settings.iter().any(|(key, logs)| *key == "access_log" && !logs.is_empty());
+            if (!listener.is_plain() || logs) && !listener.passes() && !manner.literal {
                 files.extend(manner.files.iter().copied());
                 known.push(self.unrouted(listener.at, &listener.label(), manner));
             }
