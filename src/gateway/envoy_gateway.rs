@@ -185,7 +185,9 @@ impl<'a> Policies<'a, '_> {
         let mode = spec.and_then(|spec| spec.path(&["headers", "xForwardedClientCert", "mode"]));
         let mode = mode.filter(|at| matches!(at.text(), Some("SanitizeSet" | "AppendForward")));
         let alone = policy.and_then(|policy| targets(self.api, &policy, &self.gateway)).flatten().is_some();
-        mode.filter(|_| alone).map_or(Transport::Ends(self.listener.at), Transport::AsksInVain)
+        let details = spec.and_then(|spec| spec.path(&["headers", "xForwardedClientCert", "certDetailsToAdd"]));
+        let says = mode.map(|mode| details.unwrap_or(mode));
+        says.filter(|_| alone).map_or(Transport::Ends(self.listener.at), Transport::AsksInVain)
     }
 
     /// The policy for browsers and authorization: that of the route goes before that of the gateway.

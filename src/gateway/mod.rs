@@ -30,6 +30,7 @@ pub mod krakend;
 mod matched;
 pub mod nginx;
 pub mod nginx_ingress;
+pub mod nginx_fabric;
 mod paths;
 mod rule;
 mod run;
@@ -79,6 +80,7 @@ pub static FRONT_ENDS: &[&dyn FrontEnd] = &[
     &krakend::Krakend,
     &nginx::Nginx,
     &nginx_ingress::NginxIngress,
+    &nginx_fabric::NginxFabric,
     &spring::Spring,
     &traefik::Traefik,
     &tyk::Tyk,

@@ -23,7 +23,7 @@ impl<'a> Listener<'a> {
     }
 
     /// Whether a route that names the gateway so means this listener, too.
-    pub(super) fn is_meant(&self, parent: At<'_>) -> bool {
+    pub(in crate::gateway) fn is_meant(&self, parent: At<'_>) -> bool {
         let is = |key: &str, own: &str| {
             parent.word(key).is_none_or(|wanted| self.at.word(own).is_none_or(|own| own == wanted))
         };

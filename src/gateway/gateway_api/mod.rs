@@ -39,10 +39,10 @@ impl FrontEnd for GatewayApi {
         let manifests = Manifests::read(files, own);
         let objects = manifests.objects(files);
         let api = Api::new(files, &objects, false);
-        let mut all = api
-            .configurations(&|gateway| !matches!(api.class(gateway), Class::EnvoyGateway), &|gateway, listener, _| {
-                manner(&api, gateway, listener)
-            });
+        let mut all = api.configurations(
+            &|gateway| !matches!(api.class(gateway), Class::EnvoyGateway | Class::NginxFabric),
+            &|gateway, listener, _| manner(&api, gateway, listener),
+        );
         all.extend(api.loose(&|route| !api.is_envoy_gateways(route), &|route| Manner {
             transport: Transport::None,
             settings: Vec::new(),
@@ -121,6 +121,7 @@ pub(super) enum Class {
     EnvoyGateway,
     Istio,
     Contour,
+    NginxFabric,
     /// Somebody else, or that is not known.
     Other,
 }
@@ -194,10 +195,13 @@ impl<'a> Api<'a> {
             Some(controller) if controller.starts_with("gateway.envoyproxy.io/") => Class::EnvoyGateway,
             Some("istio.io/gateway-controller") => Class::Istio,
             Some(controller) if controller.starts_with("projectcontour.io/") => Class::Contour,
+            Some(controller) if controller.starts_with("gateway.nginx.org/") => Class::NginxFabric,
             Some(_) => Class::Other,
             None if self.has_policy(gateway) => Class::EnvoyGateway,
             // Istio makes this class itself.
             None if name == Some("istio") => Class::Istio,
+            // So its chart calls it, and everybody who wrote it by hand.
+            None if name == Some("nginx") => Class::NginxFabric,
             None => Class::Other,
         }
     }
@@ -217,6 +221,16 @@ impl<'a> Api<'a> {
         let namespace = parent.word("namespace").or(route.namespace);
         let name = parent.word("name").filter(|_| gateway)?;
         self.objects.find(route.at.file, GROUP, "Gateway", namespace, name).one()
+    }
+
+    /// The routes attached to a gateway, each with what names it as a parent.
+    pub(super) fn attached_to(&self, gateway: &Object<'a>) -> &[(Object<'a>, At<'a>)] {
+        self.attached.get(&(gateway.at.file, gateway.at.node.bytes.0)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The routes of HTTP whose gateways are not here.
+    pub(super) fn without_gateway(&self) -> impl Iterator<Item = Object<'a>> {
+        self.routes().filter(|route| routes::HTTP.contains(&route.kind) && routes::is_loose(self, route))
     }
 
     fn routes(&self) -> impl Iterator<Item = Object<'a>> {
@@ -239,8 +253,7 @@ impl<'a> Api<'a> {
         let (mut known, mut veiled) = (Vec::new(), Vec::new());
         for at in gateway.spec().into_iter().flat_map(|spec| spec.list("listeners")) {
             let listener = Listener { gateway: *gateway, at };
-            let attached = self.attached.get(&(gateway.at.file, gateway.at.node.bytes.0));
-            for (route, _) in attached.into_iter().flatten().filter(|(_, parent)| listener.is_meant(*parent)) {
+            for (route, _) in self.attached_to(gateway).iter().filter(|(_, parent)| listener.is_meant(*parent)) {
                 let mut manner = manners(gateway, &listener, Some(route));
                 let into = if manner.literal { &mut veiled } else { &mut known };
                 files.insert(route.at.file);
@@ -248,7 +261,7 @@ impl<'a> Api<'a> {
                 into.extend(self.listener(&listener, route, &mut manner));
             }
         }
-        let routed = self.attached.contains_key(&(gateway.at.file, gateway.at.node.bytes.0));
+        let routed = !self.attached_to(gateway).is_empty();
         for at in gateway.spec().into_iter().flat_map(|spec| spec.list("listeners")).filter(|_| !routed) {
             // Its routes stand elsewhere: what holds for all of them is known all the same.
             let listener = Listener { gateway: *gateway, at };
@@ -335,8 +348,7 @@ impl<'a> Api<'a> {
         manner: &dyn Fn(&Object<'a>) -> Manner<'a>,
     ) -> Vec<Configuration> {
         let mut listeners: BTreeMap<u32, (BTreeSet<u32>, Vec<Piece>)> = BTreeMap::new();
-        let loose = self.routes().filter(|route| routes::HTTP.contains(&route.kind) && routes::is_loose(self, route));
-        for route in loose.filter(wanted) {
+        for route in self.without_gateway().filter(wanted) {
             let mut manner = manner(&route);
             let names: Vec<String> = route
                 .spec()
