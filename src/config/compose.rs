@@ -18,6 +18,8 @@ pub struct Service {
     pub labels: Node,
     /// The long options of its command, taken apart likewise.
     pub command: Node,
+    /// The variables of its environment that begin with the prefix in capitals, taken apart at `_`.
+    pub environment: Node,
 }
 
 /// The services of a document, with their labels below `prefix` (lower case, with its dot).
@@ -26,7 +28,7 @@ pub fn services(document: &Node, prefix: &str) -> Vec<Service> {
     let empty = || Node { kind: Kind::Mapping(Vec::new()), place: document.place, bytes: document.bytes };
     let mut all = Vec::new();
     for (name, at) in root.get("services").into_iter().flat_map(At::entries) {
-        let mut service = Service { name: name.to_owned(), labels: empty(), command: empty() };
+        let mut service = Service { name: name.to_owned(), labels: empty(), command: empty(), environment: empty() };
         let mut settings: Vec<(String, &Node)> = Vec::new();
         for labels in [at.get("labels"), at.path(&["deploy", "labels"])].into_iter().flatten() {
             let entries = labels.node.entries().iter();
@@ -42,6 +44,8 @@ pub fn services(document: &Node, prefix: &str) -> Vec<Service> {
             }
         }
         service.command = options(document, ["command", "args"].iter().flat_map(|key| at.list(key)));
+        let capitals = prefix.to_ascii_uppercase().replace('.', "_");
+        service.environment = variables(document, at.get("environment"), &capitals);
         all.push(service);
     }
     all

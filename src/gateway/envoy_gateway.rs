@@ -240,12 +240,15 @@ fn proxy<'a>(api: &Api<'a>, gateway: &Object<'a>) -> Option<Object<'a>> {
 fn logs(graft: &Graft, proxy: &Object<'_>) -> Vec<Piece> {
     let log = proxy.spec().and_then(|spec| spec.path(&["telemetry", "accessLog"]));
     let Some(log) = log.filter(|log| log.switch("disable", false) != Switch::On) else { return Vec::new() };
-    let formats = log.list("settings").filter_map(|setting| {
-        let format = setting.get("format")?;
-        let text = format.get("text").or_else(|| format.get("json"))?;
-        Some(made::file_log(graft, setting.get("sinks").unwrap_or(setting), Some(graft.copy(text))))
-    });
-    formats.collect()
+    let mut logs = Vec::new();
+    for setting in log.list("settings") {
+        let format = setting.get("format").and_then(|format| format.get("text").or_else(|| format.get("json")));
+        let sinks = setting.get("sinks").unwrap_or(setting);
+        logs.extend(format.map(|format| made::file_log(graft, sinks, Some(graft.copy(format)))));
+        let headers = setting.list("sinks").filter_map(|sink| sink.path(&["als", "http", "requestHeaders"]));
+        logs.extend(headers.map(|headers| made::service_log(graft, headers)));
+    }
+    logs
 }
 
 /// The policy for browsers and authorization that is for a route itself.

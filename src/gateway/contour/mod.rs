@@ -30,12 +30,14 @@ impl FrontEnd for Contour {
     fn recognises(&self, _name: &str, text: &str) -> bool {
         let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
         has("kind") && (has("projectcontour.io/v1") || has("contour.yaml") && has("ConfigMap"))
+            || has("configInline")
+                && ["accesslog-format", "json-fields", "request-headers"].iter().any(|word| has(word))
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
         let manifests = Manifests::read(files, own);
         let objects = manifests.objects(files);
-        let settings = Settings::read(files, &objects);
+        let settings = Settings::read(files, &manifests, &objects);
         let world = World { objects: &objects, settings: &settings, graft: Graft::new(files) };
         let roots: Vec<Object<'_>> = objects
             .of_kind(GROUP, "HTTPProxy")

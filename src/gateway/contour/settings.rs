@@ -2,7 +2,8 @@
 
 use super::{GROUP, World};
 use crate::config::graft::{Graft, Piece};
-use crate::config::kubernetes::{self, Object, Objects};
+use crate::config::helm;
+use crate::config::kubernetes::{self, Manifests, Object, Objects};
 use crate::gateway::Configuration;
 use crate::gateway::envoy::made::{self, Action, Edge, Headers};
 use crate::gateway::files::Files;
@@ -27,7 +28,7 @@ pub(super) struct One<'a> {
 }
 
 impl<'a> Settings<'a> {
-    pub(super) fn read(files: &Files, objects: &Objects<'a>) -> Self {
+    pub(super) fn read(files: &Files, manifests: &'a Manifests, objects: &Objects<'a>) -> Self {
         let kinds = ["ContourConfiguration", "ContourDeployment"];
         let of_kind = kinds.iter().flat_map(|kind| objects.of_kind(GROUP, kind)).filter_map(|object| {
             let spec = object.spec()?;
@@ -37,6 +38,8 @@ impl<'a> Settings<'a> {
         let texts = maps
             .filter_map(|data| data.entries().find(|(key, _)| *key == "contour.yaml"))
             .filter_map(|(_, at)| Some((at.file, kubernetes::inner_tree(files, at)?)));
+        let charts = manifests.roots().flat_map(helm::values).filter_map(|values| values.get("configInline"));
+        let texts = texts.chain(charts.map(|at| (at.file, at.node.clone())));
         Self { objects: of_kind.collect(), texts: texts.collect() }
     }
 

@@ -222,6 +222,13 @@ pub(in crate::gateway) fn file_log(graft: &Graft, from: At<'_>, format: Option<P
     graft.mapping(from, vec![("name", name), ("typed_config", graft.mapping(from, config))])
 }
 
+/// A log that a service is sent, with these headers of requests.
+pub(in crate::gateway) fn service_log(graft: &Graft, headers: At<'_>) -> Piece {
+    let config = graft.mapping(headers, vec![("additional_request_headers_to_log", graft.copy(headers))]);
+    let name = graft.text(headers, "envoy.access_loggers.http_grpc");
+    graft.mapping(headers, vec![("name", name), ("typed_config", config)])
+}
+
 /// What a level does to headers.
 #[derive(Debug, Default)]
 pub(in crate::gateway) struct Headers {

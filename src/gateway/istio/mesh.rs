@@ -215,9 +215,7 @@ impl<'a> Mesh<'a> {
                 }
             }
             if let Some(headers) = provider.path(&["envoyHttpAls", "additionalRequestHeadersToLog"]) {
-                let config = graft.mapping(headers, vec![("additional_request_headers_to_log", graft.copy(headers))]);
-                let als = graft.text(name, "envoy.access_loggers.http_grpc");
-                logs.push(graft.mapping(name, vec![("name", als), ("typed_config", config)]));
+                logs.push(made::service_log(graft, headers));
             }
         }
         logs

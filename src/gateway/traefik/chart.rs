@@ -28,7 +28,10 @@ pub(super) fn may_be_values(text: &str) -> bool {
     let arguments = has("additionalArguments") && names_options(text);
     let points = has("ports:") && has("websecure:");
     let log = has("access:") && (has("defaultmode") || has("defaultMode") || has("format"));
-    let points = points && ["forwardedHeaders", "access:", "additionalArguments", "tls"].iter().any(|word| has(word));
+    let points = points
+        && ["forwardedHeaders", "access:", "additionalArguments", "tls", "http:", "middlewares:"]
+            .iter()
+            .any(|word| has(word));
     arguments || points || log && has("logs:") || has("tlsOptions:") || has("env:") && has("TRAEFIK_")
 }
 

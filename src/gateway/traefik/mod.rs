@@ -43,7 +43,13 @@ impl FrontEnd for Traefik {
         if !toml && (has("apiVersion:") || text.trim_start().starts_with('<')) {
             return false;
         }
-        let labels = has("traefik.http.") || has("traefik.tcp.") || has("--entrypoints.") || has("--entryPoints.");
+        let labels = has("traefik.http.")
+            || has("traefik.tcp.")
+            || has("--entrypoints.")
+            || has("--entryPoints.")
+            || has("TRAEFIK_ENTRYPOINTS_")
+            || has("--accesslog")
+            || has("TRAEFIK_ACCESSLOG");
         let fixed = (has("entryPoints") || has("entrypoints"))
             && (has("address") || has("rule") || has("providers"))
             && !has("\"entrypoints\":");

@@ -76,7 +76,7 @@ impl<'a> Set<'a> {
             self.http(point, &chosen, &mut into);
             self.tcp(point, &points, &mut into);
         }
-        let serving = points.iter().find(|point| point.at.is_some() && !point.redirects() && point.name != "traefik");
+        let serving = points.iter().find(|point| !point.redirects() && point.name != "traefik");
         if into.hops.is_empty()
             && let Some(point) = serving
         {

@@ -18,7 +18,9 @@ pub(super) fn read(files: &Files, file: u32) -> Source {
 
 impl Source {
     pub(super) fn is_static(&self) -> bool {
-        self.roots().any(|at| at.get("entryPoints").is_some_and(|at| at.node.text().is_none()))
+        self.roots().any(|at| {
+            ["entryPoints", "accessLog"].iter().any(|key| at.get(key).is_some_and(|at| at.node.text().is_none()))
+        })
     }
 
     /// Where the file provider looks.
@@ -34,7 +36,9 @@ impl Source {
 /// What the labels and the command of a Compose file's services say, as trees of configuration.
 fn labels(document: &Node) -> Vec<Node> {
     let mut trees = Vec::new();
-    for compose::Service { name: service, labels: mut made, command } in compose::services(document, "traefik.") {
+    for compose::Service { name: service, labels: mut made, command, environment } in
+        compose::services(document, "traefik.")
+    {
         // A container is the only service that its routers mean, unless they name one.
         for part in ["http", "tcp"] {
             let names = |made: &Node, kind: &str, without: &str| -> Vec<(String, Node)> {
@@ -48,7 +52,7 @@ fn labels(document: &Node) -> Vec<Node> {
                 plant(&mut made, &format!("{part}.services.{only}.loadbalancer.container"), &service, &key);
             }
         }
-        trees.extend([made, command].into_iter().filter(|node| !node.entries().is_empty()));
+        trees.extend([made, command, environment].into_iter().filter(|node| !node.entries().is_empty()));
     }
     trees
 }
