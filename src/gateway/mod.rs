@@ -29,8 +29,8 @@ pub mod kong;
 pub mod krakend;
 mod matched;
 pub mod nginx;
-pub mod nginx_ingress;
 pub mod nginx_fabric;
+pub mod nginx_ingress;
 mod paths;
 mod rule;
 mod run;
@@ -79,8 +79,8 @@ pub static FRONT_ENDS: &[&dyn FrontEnd] = &[
     &kong::Kong,
     &krakend::Krakend,
     &nginx::Nginx,
-    &nginx_ingress::NginxIngress,
     &nginx_fabric::NginxFabric,
+    &nginx_ingress::NginxIngress,
     &spring::Spring,
     &traefik::Traefik,
     &tyk::Tyk,
@@ -162,14 +162,15 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     // What a product's code refers to stands in files that name no product.
     estate::is_candidate(name, &text)
         || compose::mounts_files(name, &text)
-        || kubernetes::stands_for_a_host(&text)
-        || speakers::may_speak(name, &text)
         || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
 }
 
-/// Whether a text that is no configuration may say who listens behind a name that some configuration uses.
+/// Whether a text that is no configuration may say who listens behind a name that some configuration uses, or what
+/// somebody there wants of requests.
 pub fn is_beside(name: &str, bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok_and(|text| kubernetes::may_hold_pods(name, text))
+    std::str::from_utf8(bytes).is_ok_and(|text| {
+        kubernetes::may_hold_pods(name, text) || kubernetes::stands_for_a_host(text) || speakers::may_speak(name, text)
+    })
 }
 
 /// Whether a front end reads a text. Code is no configuration; few front ends know what to look for in it.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Configuration;
 use super::files::{Files, Text};
 use crate::config::kubernetes::{self, Manifests, Object, may_be_same};
-use crate::config::{compose, tree::At};
+use crate::config::tree::At;
 
 /// Endings of the names of what holds the settings of a service.
 const SETTINGS: [&str; 6] = ["-config", "-configmap", "-settings", "-env", "-cm", "-conf"];
@@ -48,12 +48,10 @@ impl Speakers {
         }
         for root in manifests.roots().filter(|root| root.get("apiVersion").is_none()) {
             let services = root.get("services").into_iter().flat_map(At::entries);
-            services.filter(|(_, at)| said(*at)).for_each(|(name, _)| all.add(name, None));
-            // Another service may be known by names of its own.
-            for service in compose::mounted(files.get(root.file).path(), root.node) {
-                if service.names.iter().any(|name| all.0.contains_key(name)) {
-                    service.names.iter().for_each(|name| all.add(name, None));
-                }
+            for (name, service) in services.filter(|(_, at)| said(*at)) {
+                all.add(name, None);
+                let own = ["container_name", "hostname"].iter().filter_map(|key| service.word(key));
+                own.for_each(|name| all.add(name, None));
             }
         }
         all
