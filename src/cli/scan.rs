@@ -121,9 +121,12 @@ fn verdict(args: &ScanArgs, outcome: &Outcome) -> u8 {
     if found && !args.exit_zero { code::FINDINGS } else { code::CLEAN }
 }
 
+/// How much of a report is written at a time, in bytes.
+const BUFFER: usize = 64 * 1024;
+
 fn write_out(format: Format, report: &Report<'_>, args: &ScanArgs) -> Result<(), Failure> {
     let stdout = anstream::AutoStream::new(io::stdout().lock(), choice(args, format));
-    let mut out = BufWriter::with_capacity(64 * 1024, stdout);
+    let mut out = BufWriter::with_capacity(BUFFER, stdout);
     report::write(format, report, args.show, &mut out)?;
     Ok(out.flush()?)
 }
@@ -144,7 +147,7 @@ fn write_file(format: Format, report: &Report<'_>, args: &ScanArgs, path: &Path)
         Format::Pretty => Box::new(anstream::StripStream::new(file)),
         _ => Box::new(file),
     };
-    let mut out = BufWriter::new(plain);
+    let mut out = BufWriter::with_capacity(BUFFER, plain);
     report::write(format, report, args.show, &mut out).and_then(|()| out.flush()).map_err(fail)
 }
 

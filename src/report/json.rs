@@ -50,46 +50,44 @@ fn summary(report: &Report<'_>, suppressed: usize) -> Summary {
 
 /// One JSON object a line: findings, known examples, coverage, and the summary last.
 pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    // A line is put together in memory: it comes in very small pieces.
-    let mut text = Vec::new();
-    let mut line = |row: &Row<'_>| {
-        text.clear();
-        serde_json::to_writer(&mut text, row)?;
-        text.push(b'\n');
-        out.write_all(&text)
-    };
-    for finding in report.findings() {
-        line(&Row::Finding(&finding))?;
+    for line in report.findings_as(|finding| line(&Row::Finding(&finding))) {
+        out.write_all(&line?)?;
     }
     let mut suppressed = 0;
     for row in report.outcome.suppressed(report.engine) {
         suppressed += 1;
-        line(&Row::Suppressed(&row))?;
+        out.write_all(&line(&Row::Suppressed(&row))?)?;
     }
     for row in &report.outcome.coverage {
-        line(&Row::Coverage(row))?;
+        out.write_all(&line(&Row::Coverage(row))?)?;
     }
-    line(&Row::Summary(summary(report, suppressed)))
+    out.write_all(&line(&Row::Summary(summary(report, suppressed)))?)
+}
+
+fn line(row: &Row<'_>) -> serde_json::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(row)?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 /// All of it in one object, written as it comes.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{{\"schema\":\"{SCHEMA}\",\"findings\":[")?;
-    list(out, report.findings())?;
+    list(out, report.findings_as(|finding| serde_json::to_vec(&finding)))?;
     out.write_all(b"],\"suppressed\":[")?;
-    let suppressed = list(out, report.outcome.suppressed(report.engine))?;
+    let suppressed = list(out, report.outcome.suppressed(report.engine).map(|row| serde_json::to_vec(&row)))?;
     out.write_all(b"],\"coverage\":[")?;
-    list(out, report.outcome.coverage.iter())?;
+    list(out, report.outcome.coverage.iter().map(serde_json::to_vec))?;
     out.write_all(b"],\"summary\":")?;
     serde_json::to_writer(&mut *out, &summary(report, suppressed))?;
     out.write_all(b"}\n")
 }
 
-fn list<T: Serialize>(out: &mut dyn Write, items: impl Iterator<Item = T>) -> io::Result<usize> {
+fn list(out: &mut dyn Write, items: impl Iterator<Item = serde_json::Result<Vec<u8>>>) -> io::Result<usize> {
     let mut count = 0;
     for item in items {
         out.write_all(if count == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *out, &item)?;
+        out.write_all(&item?)?;
         count += 1;
     }
     Ok(count)

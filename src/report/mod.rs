@@ -37,7 +37,12 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// The findings, worst first.
     pub fn findings(&self) -> impl Iterator<Item = Finding> + 'a {
-        self.outcome.findings(self.engine, self.policy)
+        self.findings_as(|finding| finding)
+    }
+
+    /// The same, each in the shape that several threads give them.
+    fn findings_as<T: Send + 'a>(&self, shape: impl Fn(Finding) -> T + Sync + 'a) -> impl Iterator<Item = T> + 'a {
+        self.outcome.findings(self.engine, self.policy, shape)
     }
 }
 

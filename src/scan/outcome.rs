@@ -290,14 +290,20 @@ impl Outcome {
         Severity::ALL.map(|severity| (severity, self.order.iter().filter(|(s, _)| *s == severity).count()))
     }
 
-    /// The findings, worst first, then by place. They are made when they are asked for, [`AT_ONCE`] at a time by several
-    /// threads: wording thousands takes as long as finding them.
-    pub fn findings<'a>(&'a self, engine: &'a Engine, policy: &'a Policy) -> impl Iterator<Item = Finding> + 'a {
+    /// The findings, worst first, then by place, each in the shape that `shape` gives it. They are made when they are
+    /// asked for, [`AT_ONCE`] at a time by several threads: wording thousands takes as long as finding them.
+    pub fn findings<'a, T: Send + 'a>(
+        &'a self,
+        engine: &'a Engine,
+        policy: &'a Policy,
+        shape: impl Fn(Finding) -> T + Sync + 'a,
+    ) -> impl Iterator<Item = T> + 'a {
         self.order.chunks(AT_ONCE).flat_map(move |chunk| {
-            let make = |items: &[(Severity, Item)]| -> Vec<Finding> {
+            let make = |items: &[(Severity, Item)]| -> Vec<T> {
                 let made = items.iter().filter_map(|(severity, item)| self.of_item(*severity, *item, engine, policy));
-                made.collect()
+                made.map(&shape).collect()
             };
+            let make = &make;
             let share = chunk.len().div_ceil(self.threads).max(LEAST_SHARE);
             let (own, others) = chunk.split_at(share.min(chunk.len()));
             std::thread::scope(|scope| {
