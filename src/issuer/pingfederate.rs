@@ -1,7 +1,7 @@
 //! PingFederate: the settings of its authorization server in Terraform (`pingfederate_oauth_server_settings`) and as its
 //! administrative API exports them.
 
-use super::issued::{Issued, Replay, Window};
+use super::issued::{Issued, Replay, Rotation, Window};
 use super::read::{each_document, each_module, has, is_tree};
 use super::{FrontEnd, Rule};
 use crate::config::files::Files;
@@ -19,7 +19,7 @@ impl FrontEnd for PingFederate {
 
     fn recognises(&self, name: &str, text: &str) -> bool {
         if terraform::is_terraform(name) {
-            return has(text, &["pingfederate_oauth_server_settings", "dpop_proof_"]);
+            return has(text, &["pingfederate_oauth_server_settings"]);
         }
         is_tree(name) && has(text, &["\"dpopProofEnforceReplayPrevention\""])
     }
@@ -39,6 +39,8 @@ impl FrontEnd for PingFederate {
     fn fix(&self, rule: Rule) -> &'static str {
         match rule {
             Rule::ReplayCacheOff => "Set dpop_proof_enforce_replay_prevention to true.",
+            Rule::RotationOff => "Set roll_refresh_token_values to true.",
+            Rule::RotationLeeway => "Set refresh_token_rolling_grace_period to 60 or less.",
             _ => "Set dpop_proof_lifetime_seconds to 300 or less.",
         }
     }
@@ -66,6 +68,13 @@ fn settings<'a>(at: At<'a>, module: &Module<'a>) -> Issued {
     let lifetime = "dpop_proof_lifetime_seconds";
     if let Some((seconds, at)) = at.get(lifetime).and_then(|at| Some((module.number(at)?, at))) {
         issued.windows.push(Window { seconds, place: at.place(), setting: lifetime.to_owned(), client: None });
+    }
+    let (rolls, grace) = ("roll_refresh_token_values", "refresh_token_rolling_grace_period");
+    if let Some((on, place)) = at.get(rolls).and_then(|at| Some((module.switch(at)?, at.place()))) {
+        let leeway = at.get(grace).and_then(|at| Some((module.number(at)?, at.place(), grace)));
+        let leeway = leeway.filter(|_| on);
+        // Clients may say otherwise, and which of them are public is said elsewhere.
+        issued.rotations.push(Rotation { on, place, setting: rolls, client: None, public: false, leeway });
     }
     issued
 }
