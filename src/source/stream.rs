@@ -1,11 +1,13 @@
 //! Bytes of one file, of a range of it, or of a pipe, handed to a scanner window by window, with the lines and columns
 //! of what it sights. Memory is one buffer, whatever the length.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::num::NonZeroU64;
 
 use super::lines;
 use crate::span::LineColumn;
+use crate::token::prefilter::Stretch;
 use crate::token::scanner::{BEHIND, FoundDirective, FoundSecret, MAX_TOKEN, Remark, Scanner, Sighting, Window};
 
 /// How much is read at a time: small enough to stay in the processor's cache between the passes over it.
@@ -203,6 +205,7 @@ pub fn scan(
         counted_to: part.lead() as usize,
         lines: 0,
         last_line_start: None,
+        stretches: VecDeque::new(),
     };
     let mut ended = peeked.ended || peeked.error.is_some();
     let mut want = CHUNK;
@@ -218,6 +221,7 @@ pub fn scan(
         let more = !ended && pending < MAX_PENDING;
         let bytes = state.bytes(buffer);
         let done = scanner.scan(Window { bytes, base: state.base, from: state.from, to, more });
+        state.passed(&mut scanner.stretches);
         state.report(bytes, scanner, sink);
         if scanner.tokens.len().max(scanner.certificates.len()) >= MAX_TOKENS {
             sink.take(scanner);
@@ -279,6 +283,8 @@ struct State {
     lines: i64,
     /// Offset in the stream of the line that `counted_to` is on, where it began in the part.
     last_line_start: Option<u64>,
+    /// Where the scanner counted on its way, in order, from `counted_to` on.
+    stretches: VecDeque<Stretch>,
 }
 
 impl State {
@@ -308,6 +314,15 @@ impl State {
         self.from = self.from.min(self.filled);
         self.counted_to = self.counted_to.min(self.filled);
         Ok(())
+    }
+
+    /// Takes what the scanner counted while it went over the window.
+    fn passed(&mut self, stretches: &mut Vec<Stretch>) {
+        // It goes over undecided bytes again.
+        while self.stretches.back().is_some_and(|last| last.to > self.from) {
+            self.stretches.pop_back();
+        }
+        self.stretches.extend(stretches.drain(..));
     }
 
     fn report(&mut self, bytes: &[u8], scanner: &mut Scanner<'_>, sink: &mut dyn Sink) {
@@ -365,10 +380,20 @@ impl State {
         if to <= self.counted_to {
             return;
         }
-        let stretch = &bytes[self.counted_to..to];
-        let lines = lines::count(stretch) as i64;
+        let mut lines = 0;
+        let mut at = self.counted_to;
+        while let Some(next) = self.stretches.front().copied().filter(|next| next.to <= to) {
+            self.stretches.pop_front();
+            // Of one that begins before, some have been counted.
+            if next.from >= at {
+                lines += lines::count(&bytes[at..next.from]) + next.breaks;
+                at = next.to;
+            }
+        }
+        lines += lines::count(&bytes[at..to]);
         if lines > 0 {
-            self.lines += lines;
+            let stretch = &bytes[self.counted_to..to];
+            self.lines += lines as i64;
             self.last_line_start =
                 memchr::memrchr(b'\n', stretch).map(|at| self.base + (self.counted_to + at) as u64 + 1);
         }
@@ -383,6 +408,11 @@ impl State {
         self.filled -= keep;
         self.from -= keep;
         self.counted_to -= keep;
+        self.stretches.retain(|stretch| stretch.from >= keep);
+        for stretch in &mut self.stretches {
+            stretch.from -= keep;
+            stretch.to -= keep;
+        }
         if self.first + self.from + CHUNK > buffer.len() {
             buffer.copy_within(self.first..self.first + self.filled, 0);
             self.first = 0;

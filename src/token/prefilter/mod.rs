@@ -22,6 +22,17 @@ pub struct AnchorHit {
     pub anchor: u16,
 }
 
+/// Bytes that were gone over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// Offset of the first of them in the buffer.
+    pub from: usize,
+    /// Offset past the last one.
+    pub to: usize,
+    /// How many line feeds stand among them.
+    pub breaks: usize,
+}
+
 /// A set of anchors, ready to be looked for.
 #[derive(Debug)]
 pub struct Prefilter {
@@ -63,6 +74,19 @@ impl Prefilter {
     /// Appends to `hits` every anchor that starts in `bytes[from..to]`, sorted by place; the anchor itself may reach
     /// past `to`. Says whether a NUL stands in that part or shortly after it.
     pub fn find(&self, bytes: &[u8], from: usize, to: usize, hits: &mut Vec<AnchorHit>) -> bool {
+        self.find_and_count(bytes, from, to, hits, |_| ())
+    }
+
+    /// The same, telling `passed` of the line breaks on the way: of stretches that follow each other from `from` on, the
+    /// last of which may reach past `to` or end shortly before it.
+    pub fn find_and_count(
+        &self,
+        bytes: &[u8],
+        from: usize,
+        to: usize,
+        hits: &mut Vec<AnchorHit>,
+        passed: impl FnMut(Stretch),
+    ) -> bool {
         let to = to.min(bytes.len());
         if from >= to {
             return false;
@@ -70,14 +94,15 @@ impl Prefilter {
         let first = hits.len();
         // A word stands somewhere in its anchor.
         let end = (to + MAX_ANCHOR).min(bytes.len());
-        let has_nul = self.sieve.each(bytes, from, end, |word, at| {
+        let found = |word: usize, at: usize| {
             for owner in &self.owners[word] {
                 let Some(start) = at.checked_sub(usize::from(owner.offset)) else { continue };
                 if start >= from && start < to && self.stands(owner.anchor, bytes, start) {
                     hits.push(AnchorHit { at: start, anchor: owner.anchor });
                 }
             }
-        });
+        };
+        let has_nul = self.sieve.each(bytes, from, end, found, passed);
         hits[first..].sort_unstable();
         has_nul
     }

@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use super::Stretch;
 use super::buckets::{self, Grain};
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, Simd, dispatch, u8x16};
@@ -22,6 +23,8 @@ const BUCKETS: usize = 8;
 const WIDEST: usize = 64;
 /// Bits in the set of hashes.
 const HASHES: usize = 1 << 13;
+/// How many bytes are gone over at a time, about: their line breaks are counted together.
+const TURN: usize = 16 * 1024;
 /// How many candidates are handed over at a time.
 const PLACES: usize = 1024;
 
@@ -163,18 +166,28 @@ impl Sieve {
     }
 
     /// Calls `found(word, at)` for every place `at` in `from..to` where a word stands, in order of places; words may
-    /// reach past `to`. Says whether a NUL stands in `from..to`.
-    pub(super) fn each(&self, bytes: &[u8], from: usize, to: usize, mut found: impl FnMut(usize, usize)) -> bool {
+    /// reach past `to`. Calls `passed` with how many line breaks stand in each stretch of bytes that was gone over; the
+    /// last few may be in none. Says whether a NUL stands in `from..to`.
+    pub(super) fn each(
+        &self,
+        bytes: &[u8],
+        from: usize,
+        to: usize,
+        mut found: impl FnMut(usize, usize),
+        mut passed: impl FnMut(Stretch),
+    ) -> bool {
         let mut has_nul = false;
         let mut places = [0; PLACES];
         let mut at = from;
         while at < to {
-            let sifted = dispatch!(self.level, simd => sift(simd, &self.tables, bytes, at, to, &mut places));
+            let turn = to.min(at + TURN);
+            let sifted = dispatch!(self.level, simd => sift(simd, &self.tables, bytes, at, turn, &mut places));
             self.compare(bytes, &places[..sifted.kept], 0..to, &mut found);
             has_nul |= sifted.has_nul;
             if sifted.to == at {
                 break;
             }
+            passed(Stretch { from: at, to: sifted.to, breaks: sifted.breaks });
             at = sifted.to;
         }
         // The last few bytes, with room after them.
@@ -228,6 +241,8 @@ struct Sifted {
     kept: usize,
     /// It met a NUL.
     has_nul: bool,
+    /// How many line breaks it met.
+    breaks: usize,
 }
 
 /// Puts into `places` where words may begin in `bytes` from `from` to about `to`, as long as there is room and whole
@@ -243,7 +258,9 @@ fn sift<S: Simd>(simd: S, tables: &Tables, bytes: &[u8], from: usize, to: usize,
     let low = [splat(simd, &tables.halves[0].low), splat(simd, &tables.halves[1].low)];
     let high = [splat(simd, &tables.halves[0].high), splat(simd, &tables.halves[1].high)];
     let none = S::u8s::splat(simd, 0);
+    let line_feed = S::u8s::splat(simd, b'\n');
     let mut smallest = S::u8s::splat(simd, u8::MAX);
+    let mut breaks = 0;
     let mut kept = 0;
     let mut at = from;
     while at < to
@@ -251,7 +268,10 @@ fn sift<S: Simd>(simd: S, tables: &Tables, bytes: &[u8], from: usize, to: usize,
         && let Some(block) = bytes.get(at..at + width + LENGTH)
     {
         // One instruction a vector, so that 16-bit text is noticed where there is some.
-        smallest = smallest.min(S::u8s::from_slice(simd, &block[..width]));
+        let here = S::u8s::from_slice(simd, &block[..width]);
+        smallest = smallest.min(here);
+        // Nearly as cheap, while the bytes are at hand.
+        breaks += here.simd_eq(line_feed).to_bitmask().count_ones() as usize;
         // Known when this is compiled.
         let left = if width == WIDEST {
             look_up(simd, block, 0, bytes_at[0])
@@ -286,7 +306,8 @@ fn sift<S: Simd>(simd: S, tables: &Tables, bytes: &[u8], from: usize, to: usize,
         }
         at += width;
     }
-    Sifted { to: at, kept, has_nul: smallest.simd_eq(none).to_bitmask() & (u64::MAX >> (64 - width)) != 0 }
+    let has_nul = smallest.simd_eq(none).to_bitmask() & (u64::MAX >> (64 - width)) != 0;
+    Sifted { to: at, kept, has_nul, breaks }
 }
 
 /// Whether vectors are wide enough to look up any ASCII byte at once.
@@ -398,7 +419,7 @@ mod tests {
                 let expected = plainly(&words, &bytes, from, to);
                 for sieve in &sieves {
                     let mut found = Vec::new();
-                    sieve.each(&bytes, from, to, |word, at| found.push((at, word)));
+                    sieve.each(&bytes, from, to, |word, at| found.push((at, word)), |_| ());
                     prop_assert!(found.windows(2).all(|pair| pair[0].0 <= pair[1].0), "not in order");
                     found.sort_unstable();
                     prop_assert_eq!(&found, &expected);
@@ -412,7 +433,7 @@ mod tests {
         let words = [Word::new(b"aa", false)];
         let bytes = vec![b'a'; 3 * PLACES + 7];
         let mut found = 0;
-        Sieve::new(&words).each(&bytes, 0, bytes.len(), |_, _| found += 1);
+        Sieve::new(&words).each(&bytes, 0, bytes.len(), |_, _| found += 1, |_| ());
         assert_eq!(found, bytes.len() - 1);
     }
 }

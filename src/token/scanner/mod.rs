@@ -34,7 +34,7 @@ use super::file::Nature;
 use super::intern::Interner;
 use super::keys::Certificate;
 use super::logged::witness::Witness;
-use super::prefilter::AnchorHit;
+use super::prefilter::{AnchorHit, Stretch};
 use super::request;
 use crate::origin::Layers;
 use crate::rules::{AnchorAt, Role};
@@ -131,6 +131,8 @@ pub struct Scanner<'e> {
     pub samples: Vec<Sample>,
     /// Values of the last window that tokens may be signed with, to be taken by the caller.
     pub secrets: Vec<FoundSecret>,
+    /// How many line breaks stand where in the last window, to be taken by the caller.
+    pub stretches: Vec<Stretch>,
     /// The remarks of the last window, to be taken by the caller.
     pub remarks: Vec<Remark>,
     /// The comments of the last window that accept findings, to be taken by the caller.
@@ -193,6 +195,7 @@ impl<'e> Scanner<'e> {
             certificates: Vec::new(),
             samples: Vec::new(),
             secrets: Vec::new(),
+            stretches: Vec::new(),
             remarks: Vec::new(),
             directives: Vec::new(),
             too_long: Vec::new(),
@@ -239,6 +242,7 @@ impl<'e> Scanner<'e> {
         self.forget_tokens();
         self.too_long.clear();
         self.too_dense = None;
+        self.stretches.clear();
         self.remarks.clear();
         self.directives.clear();
         (self.content, self.fresh, self.tools) = (None, true, None);
@@ -281,7 +285,12 @@ impl<'e> Scanner<'e> {
         }
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        let has_nul = self.engine.prefilter.find(window.bytes, window.from, to, &mut hits);
+        // What is unfolded has no lines of its own.
+        let stretches = &mut self.stretches;
+        let outermost = self.layers.is_empty();
+        let passed = |stretch| stretches.extend(Some(stretch).filter(|_| outermost));
+        let prefilter = &self.engine.prefilter;
+        let has_nul = prefilter.find_and_count(window.bytes, window.from, to, &mut hits, passed);
         let first = window.base == 0 && self.layers.is_empty();
         self.engine.find_extras(self.nature, window.bytes, window.from, to, first, &mut hits);
         let mut done = to;
