@@ -73,6 +73,9 @@ impl<'e> Evaluation<'e> {
                 let values: Vec<Value<'e>> = list.items().map(|item| self.node(scope, item)).collect();
                 joined(&values, separator)
             }
+            Some("Fn::Transform") => {
+                location(given.node).map_or(Value::Unknown, |path| self.estate.named(at.file, path))
+            }
             Some(name) if name.starts_with("Fn::") || name == "Condition" => Value::Unknown,
             _ => plain(self.estate, scope, at),
         }
@@ -110,6 +113,29 @@ impl<'e> Evaluation<'e> {
         }
         parts.push(Value::Text(rest.to_owned()));
         joined(&parts, "")
+    }
+}
+
+/// The path of the file that a transform includes (`AWS::Include`).
+fn location(transform: &Node) -> Option<&str> {
+    let name = transform.get("Name").and_then(Node::text);
+    transform.get("Parameters")?.get("Location")?.text().filter(|_| name == Some("AWS::Include"))
+}
+
+/// Calls back with the paths of descriptions of APIs that a template names.
+pub(super) fn descriptions<'n>(node: &'n Node, found: &mut impl FnMut(&'n str)) {
+    match &node.kind {
+        Kind::Sequence(items) => items.iter().for_each(|item| descriptions(item, found)),
+        Kind::Mapping(entries) => {
+            for (key, value) in entries {
+                match key.text() {
+                    Some("DefinitionUri") => value.text().into_iter().for_each(&mut *found),
+                    Some("Fn::Transform") => location(value).into_iter().for_each(&mut *found),
+                    _ => descriptions(value, found),
+                }
+            }
+        }
+        Kind::Scalar { .. } | Kind::Hole => {}
     }
 }
 

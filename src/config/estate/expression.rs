@@ -325,11 +325,7 @@ fn called<'e>(function: &str, given: Vec<Value<'e>>, node: At<'e>, evaluation: &
                 .collect(),
         ),
         "file" | "templatefile" | "filebase64" => match given.first() {
-            Some(Value::Text(path)) => {
-                let path = path.trim_start_matches("./");
-                let found = evaluation.estate.files.resolve(node.file, node.file, path);
-                found.first().map_or(Value::Unknown, |number| Value::File(*number))
-            }
+            Some(Value::Text(path)) => evaluation.estate.named(node.file, path),
             _ => Value::Unknown,
         },
         // Whatever it does with one resource, what comes out is something of that one.

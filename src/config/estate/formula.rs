@@ -347,11 +347,7 @@ impl<'r, 'e> Formula<'r, 'e> {
             },
             "coalesce" => given.into_iter().find(|value| !matches!(value, Value::Absent)).unwrap_or(Value::Absent),
             "loadtextcontent" => match first {
-                Value::Text(path) => {
-                    let path = path.trim_start_matches("./");
-                    let found = self.evaluation.estate.files.resolve(self.node.file, self.node.file, path);
-                    found.first().map_or(Value::Unknown, |number| Value::File(*number))
-                }
+                Value::Text(path) => self.evaluation.estate.named(self.node.file, &path),
                 _ => Value::Unknown,
             },
             _ => Value::Unknown,

@@ -170,6 +170,12 @@ impl<'e> Estate<'e> {
         Some(Field { estate: self, scope: usize::MAX, at: At::root(number, node) })
     }
 
+    /// The file that a path names in another one, if it is in the scan.
+    fn named(&self, from: u32, path: &str) -> Value<'e> {
+        let found = self.files.resolve(from, from, path.trim_start_matches("./"));
+        found.first().map_or(Value::Unknown, |number| Value::File(*number))
+    }
+
     /// The text of a file that another names.
     pub fn text(&self, number: u32) -> &str {
         &self.files.get(number).text
@@ -272,6 +278,14 @@ impl<'e> Field<'e> {
             Value::Text(text) if text.eq_ignore_ascii_case("true") => Switch::On,
             Value::Text(text) if text.eq_ignore_ascii_case("false") => Switch::Off,
             _ => Switch::Unknown,
+        }
+    }
+
+    /// The tree of the file whose path is set under a key.
+    pub fn file(self, key: &str) -> Option<Self> {
+        match self.estate.named(self.at.file, &self.text(key)?) {
+            Value::File(number) => self.estate.document(number),
+            _ => None,
         }
     }
 

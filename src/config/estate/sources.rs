@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deployment::Deployment;
-use super::{Estate, export};
+use super::{Estate, cloudformation, export};
 use crate::config::files::Files;
 use crate::config::place::Place;
 use crate::config::terraform::{self, folder, is_terraform, is_values};
@@ -14,12 +14,19 @@ use crate::syntax::{bicep, hcl};
 /// So many calls of `jsonencode` in a file are read as what they encode.
 const MOST_ENCODED: usize = 256;
 
-/// Whether a text may be part of the code without naming any product: variables, values, arguments of modules.
+/// Whether a text may be part of the code without naming any product: variables, values, arguments of modules, descriptions
+/// of APIs.
 pub fn is_candidate(name: &str, text: &str) -> bool {
     let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
     is_values(name)
         || is_terraform(name) && ["variable", "locals", "module", "output"].iter().any(|word| has(word))
+        || is_description(name) && has("x-amazon-apigateway-integration")
         || is_bicep(name) && has("module ") && GATEWAYS.iter().any(|word| has(word))
+}
+
+/// Whether a file of that name may be the description of an API.
+fn is_description(name: &str) -> bool {
+    [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// What modules are called that may have a gateway in them: of others there are too many.
@@ -122,6 +129,7 @@ impl Sources {
                 sources.hole(*number, 0, &format!("it could only be read in part: {reason}"));
             }
         }
+        sources.described(files);
         sources
     }
 
@@ -148,6 +156,22 @@ impl Sources {
                 numbers.extend(files.resolve(*number, *number, path.trim_start_matches("./")).first());
             });
         }
+        self.keep(files, numbers);
+    }
+
+    /// Reads the descriptions of APIs that templates name.
+    fn described(&mut self, files: &Files) {
+        let mut numbers: BTreeSet<u32> = BTreeSet::new();
+        for (number, tree) in &self.templates {
+            cloudformation::descriptions(tree, &mut |path| {
+                numbers.extend(files.resolve(*number, *number, path.trim_start_matches("./")).first());
+            });
+        }
+        self.keep(files, numbers);
+    }
+
+    /// Keeps the trees of files that others name.
+    fn keep(&mut self, files: &Files, numbers: BTreeSet<u32>) {
         for number in numbers {
             let mut stream = yaml::parse_broken(&files.get(number).text);
             if !stream.documents.is_empty() && stream.documents[0].text().is_none() {

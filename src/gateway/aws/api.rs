@@ -348,11 +348,12 @@ fn authorizes(body: Field<'_>) -> bool {
 
 /// The description of an API (OpenAPI), where it can be read.
 fn document(body: Field<'_>) -> Option<Field<'_>> {
-    ["body", "definition_body"].into_iter().find_map(|key| match body.get(key) {
+    let written = ["body", "definition_body"].into_iter().find_map(|key| match body.get(key) {
         Value::Tree(tree) => Some(tree),
         Value::File(number) => body.estate().document(number),
         _ => None,
-    })
+    });
+    written.or_else(|| body.file("definition_uri"))
 }
 
 /// What the API answers browsers.

@@ -31,13 +31,19 @@ const FEW: &[&str] = &[
     "Managed-CORS-CustomOrigin",
     "88a5eaf4-2fd4-4709-b370-b4c650ea3fcf",
     "Managed-CORS-S3Origin",
+    "775133bc-15f2-49f9-abea-afb2e0bf67d2",
+    "Managed-Elemental-MediaTailor-PersonalizedManifests",
 ];
-/// Managed cache policies that list neither `Authorization` nor `DPoP`.
+/// Managed cache policies that list neither `Authorization` nor `DPoP` ("Use managed cache policies").
 const CACHE: &[&str] = &[
     "658327ea-f89d-4fab-a63d-7e88639e58f6",
     "Managed-CachingOptimized",
+    "b2884449-e4de-46a7-ac36-70bc7f1ddd6d",
+    "Managed-CachingOptimizedForUncompressedObjects",
     "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",
     "Managed-CachingDisabled",
+    "08627262-05a9-4f76-9ded-b50ca2e3a84f",
+    "Managed-Elemental-MediaPackage",
 ];
 
 /// The headers that tell of the certificate.
