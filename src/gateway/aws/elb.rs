@@ -30,6 +30,63 @@ const PASSTHROUGH: &[(&str, &str, Held)] = &[("x-amzn-mtls-clientcert", "", Held
 
 const UNKNOWN: Handshake = Handshake { auth: ClientAuth::Unknown, required: false };
 
+/// How a listener in a mode of mutual authentication treats clients; nothing where the mode is not known.
+pub(super) fn handshake(mode: Option<&str>) -> Handshake {
+    match mode {
+        Some("verify") => Handshake { auth: ClientAuth::Required, required: true },
+        Some("passthrough") => Handshake { auth: ClientAuth::Unverified, required: false },
+        Some(_) => Handshake::OFF,
+        None => UNKNOWN,
+    }
+}
+
+/// What the listener of an Application Load Balancer tells its targets of the certificate: header, value, and where it got
+/// its name.
+pub(super) struct Telling(Vec<(String, Held, Place)>);
+
+impl Telling {
+    /// `renamed` has the names that attributes give to headers, by attribute.
+    pub(super) fn of(auth: ClientAuth, place: Place, renamed: impl Fn(&str) -> Option<(String, Place)>) -> Self {
+        let told = match auth {
+            ClientAuth::Required => VERIFY,
+            ClientAuth::Unverified => PASSTHROUGH,
+            _ => &[],
+        };
+        let tell = |(name, part, value): &(&str, &str, Held)| {
+            let middle = if part.is_empty() { String::new() } else { format!("_{part}") };
+            let attribute = format!("routing.http.request.x_amzn_mtls_clientcert{middle}.header_name");
+            match renamed(&attribute).filter(|(name, _)| !name.is_empty()) {
+                Some((own, place)) => (own.to_ascii_lowercase(), value.clone(), place),
+                None => ((*name).to_owned(), value.clone(), place),
+            }
+        };
+        Self(told.iter().map(tell).collect())
+    }
+
+    /// What a client's request is told.
+    pub(super) fn fill(&self, client: Client, run: &mut Run) {
+        for (name, ..) in VERIFY.iter().chain(PASSTHROUGH) {
+            // Whether it takes a client's own away where it sets none is not documented.
+            run.request.set(name, vec![Held::Unknown], None);
+        }
+        for (name, value, place) in &self.0 {
+            if run.presented {
+                run.set(name, vec![value.clone()], *place, Cause::Set);
+            } else if client == Client::Anonymous {
+                run.request.set(name, vec![Held::Unknown], None);
+            }
+        }
+        if !self.0.is_empty() && run.presented {
+            // In this mode these alone are told.
+            for (name, ..) in VERIFY.iter().chain(PASSTHROUGH) {
+                if run.values(name) == [Held::Unknown] {
+                    run.request.set(name, vec![Held::Other], None);
+                }
+            }
+        }
+    }
+}
+
 /// The load balancers of an estate.
 pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
     let mut into = Configuration { complete: true, ..Configuration::default() };
@@ -48,8 +105,7 @@ pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
 struct Balancer<'e> {
     listener: Listener,
     handshake: Handshake,
-    /// What it tells of the certificate: header, value, and where it got its name.
-    tells: Vec<(String, Held, Place)>,
+    tells: Telling,
     /// How it speaks to its targets.
     protocol: Protocol,
     balancer: Option<Resource<'e>>,
@@ -68,18 +124,15 @@ impl<'e> Balancer<'e> {
         let (mode, asks_at) = mode(body);
         // What a Network Load Balancer tells its targets of the certificate is not documented.
         let mode = if spoken == "TLS" && mode.as_deref() != Some("off") { None } else { mode };
-        let mut handshake = Handshake::OFF;
+        let handshake = handshake(mode.as_deref());
         match mode.as_deref() {
-            Some("verify") => handshake = Handshake { auth: ClientAuth::Required, required: true },
-            Some("passthrough") => handshake = Handshake { auth: ClientAuth::Unverified, required: false },
             Some("off") if tls && means_to_ask => {
                 listener.asks_at = asks_at;
                 listener.in_vain = Some(Cause::NotApplied);
             }
             Some(_) => {}
-            None if spoken == "TLS" => handshake = UNKNOWN,
+            None if spoken == "TLS" => {}
             None => {
-                handshake = UNKNOWN;
                 let place = asks_at.unwrap_or(resource.place);
                 holes.push(Hole { place, reason: "the mode of mutual authentication is not known here".to_owned() });
             }
@@ -93,13 +146,8 @@ impl<'e> Balancer<'e> {
             "TCP" | "UDP" | "TCP_UDP" | "QUIC" | "TCP_QUIC" | "GENEVE" => Protocol::Passthrough,
             _ => Protocol::Http,
         };
-        let told = match (protocol, handshake.auth) {
-            (Protocol::Http, ClientAuth::Required) => VERIFY,
-            (Protocol::Http, ClientAuth::Unverified) => PASSTHROUGH,
-            _ => &[],
-        };
-        let place = asks_at.unwrap_or(resource.place);
-        let tells = told.iter().map(|(name, part, value)| renamed(body, name, part, value, place)).collect();
+        let auth = if protocol == Protocol::Http { handshake.auth } else { ClientAuth::Off };
+        let tells = Telling::of(auth, asks_at.unwrap_or(resource.place), |attribute| renamed(body, attribute));
         Self { listener, handshake, tells, protocol, balancer }
     }
 
@@ -137,7 +185,11 @@ impl<'e> Balancer<'e> {
     fn hop(&self, listener: Listener, route: Route, target: Field<'e>, owner: Resource<'e>) -> Hop {
         let mut upstream = cloud::upstream(target, "target group", &["name"]);
         upstream.protocol = self.protocol;
-        let arrivals = cloud::arrivals(self.handshake, |client, run| self.fill(client, run));
+        let arrivals = cloud::arrivals(self.handshake, |client, run| {
+            if self.protocol == Protocol::Http {
+                self.tells.fill(client, run);
+            }
+        });
         let mut hop = cloud::hop(&listener, route, upstream, arrivals);
         hop.rewrites.extend(rewrites(owner));
         let Some(balancer) = self.balancer else { return hop };
@@ -150,31 +202,6 @@ impl<'e> Balancer<'e> {
             hop.logs.push(Logged { what: Credential::Query, place, active: None });
         }
         hop
-    }
-
-    fn fill(&self, client: Client, run: &mut Run) {
-        if self.protocol != Protocol::Http {
-            return;
-        }
-        for (name, ..) in VERIFY.iter().chain(PASSTHROUGH) {
-            // Whether it takes a client's own away where it sets none is not documented.
-            run.request.set(name, vec![Held::Unknown], None);
-        }
-        for (name, value, place) in &self.tells {
-            if run.presented {
-                run.set(name, vec![value.clone()], *place, Cause::Set);
-            } else if client == Client::Anonymous {
-                run.request.set(name, vec![Held::Unknown], None);
-            }
-        }
-        if !self.tells.is_empty() && run.presented {
-            // In this mode these alone are told.
-            for (name, ..) in VERIFY.iter().chain(PASSTHROUGH) {
-                if run.values(name) == [Held::Unknown] {
-                    run.request.set(name, vec![Held::Other], None);
-                }
-            }
-        }
     }
 }
 
@@ -202,20 +229,13 @@ fn means_to_ask(estate: &Estate<'_>) -> bool {
         })
 }
 
-/// A header under the name that an attribute of the listener gives it, if one does.
-fn renamed(body: Field<'_>, name: &str, part: &str, value: &Held, place: Place) -> (String, Held, Place) {
-    let middle = if part.is_empty() { String::new() } else { format!("_{part}") };
-    let setting = format!("routing_http_request_x_amzn_mtls_clientcert{middle}_header_name");
-    let key = format!("routing.http.request.x_amzn_mtls_clientcert{middle}.header_name");
-    let attribute = |at: &Field<'_>| at.text("key").is_some_and(|written| written == key);
-    let listed = body.blocks("listener_attributes").all.into_iter().find(attribute);
-    let set = match listed {
+/// The name that an attribute of the listener gives to a header: in the list of attributes, or a setting of its own.
+fn renamed(body: Field<'_>, attribute: &str) -> Option<(String, Place)> {
+    let named = |at: &Field<'_>| at.text("key").is_some_and(|written| written == attribute);
+    let setting = attribute.replace('.', "_");
+    match body.blocks("listener_attributes").all.into_iter().find(named) {
         Some(at) => at.text("value").map(|name| (name, at.place_of("value"))),
         None => body.text(&setting).map(|name| (name, body.place_of(&setting))),
-    };
-    match set.filter(|(name, _)| !name.is_empty()) {
-        Some((own, place)) => (own.to_ascii_lowercase(), value.clone(), place),
-        None => (name.to_owned(), value.clone(), place),
     }
 }
 

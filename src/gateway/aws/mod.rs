@@ -1,4 +1,5 @@
-//! Amazon Web Services: load balancers, API Gateway and CloudFront, as Terraform, CloudFormation and SAM declare them.
+//! Amazon Web Services: load balancers, API Gateway and CloudFront, as Terraform, CloudFormation and SAM declare them, and load
+//! balancers that Ingresses ask for.
 //!
 //! Sources: the user guides of Elastic Load Balancing, API Gateway and CloudFront, and the schema of the Terraform
 //! provider. Where a guide does not say what becomes of a header that a client sends itself, that is unknown here.
@@ -6,6 +7,7 @@
 mod api;
 mod cloudfront;
 mod elb;
+mod ingress;
 mod mapping;
 
 use super::files::Files;
@@ -23,6 +25,9 @@ impl FrontEnd for Aws {
     }
 
     fn recognises(&self, name: &str, text: &str) -> bool {
+        if ingress::recognises(text) {
+            return true;
+        }
         cloud::declares(
             name,
             text,
@@ -39,9 +44,11 @@ impl FrontEnd for Aws {
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
-        cloud::configurations(files, own, |estate| {
+        let mut all = cloud::configurations(files, own, |estate| {
             vec![elb::configuration(estate), api::configuration(estate), cloudfront::configuration(estate)]
-        })
+        });
+        all.extend(ingress::configurations(files, own));
+        all
     }
 
     fn reason(&self, rule: Rule, cause: Cause) -> &'static str {
