@@ -213,10 +213,11 @@ impl<'e> Api<'e> {
             || cloud::behind(&self.resource, format!("the API {}", self.label)),
             |integration| integration.upstream.clone(),
         );
-        let arrivals = cloud::arrivals(Handshake::OFF, |client: Client, run| {
-            if client != Client::Verified {
-                run.anything();
-            }
+        let arrivals = cloud::arrivals(Handshake::OFF, |client: Client, run| match self.integrations.first() {
+            _ if client != Client::Verified => run.anything(),
+            // What is mapped is mapped here, too.
+            Some(integration) => integration.apply(run),
+            None => {}
         });
         let route = cloud::route(format!("the default endpoint of {}", self.label));
         let mut hop = cloud::hop(&around.listener, route, upstream, arrivals);
