@@ -7,6 +7,9 @@ const MOST: usize = 1 << 20;
 /// So deep calls may nest.
 const DEEP: usize = 64;
 
+/// Words whose brackets usually stand apart from them.
+const APART: &[&str] = &["catch", "for", "if", "switch", "when", "while"];
+
 /// A piece of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -135,8 +138,11 @@ impl<'a> Reader<'a> {
                     let name = self.text.get(start..self.at).unwrap_or_default();
                     let mut arguments = Vec::new();
                     let mut called = false;
-                    if self.bytes.get(self.at) == Some(&b'(') {
+                    let end = self.at;
+                    if self.bytes.get(self.at) == Some(&b'(') || APART.contains(&name) && self.next_is(b'(') {
                         (called, arguments) = (true, self.arguments(depth));
+                    } else {
+                        self.at = end;
                     }
                     let end = self.at;
                     if self.next_is(b'{') {
@@ -244,6 +250,7 @@ mod tests {
             ("f.a(\"x\", 1).b()", "f . a('x', 1) . b()"),
             ("route(\"o\", r -> r.path(\"/*\") /* x */ .uri(U))", "route('o', r - > r . path('/*') . uri(U))"),
             ("routes {\n route(id = \"o\") { uri(\"u\") } }", "routes(route(id = 'o', uri('u')))"),
+            ("if (a) { b(); } else { c }", "if(a, b() ;) else(c)"),
             ("f -> { return f.a(); }", "f - > [return f . a() ;]"),
             ("a(\"\"\"b \"c\" \"\"\") // d(", "a('b \"c\" ')"),
             ("a(\"\\\"b\") }) c", "a('\\\"b') c"),

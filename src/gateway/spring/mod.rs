@@ -21,6 +21,7 @@ use super::hop::{
 use super::run::{Handshake, Run, dial};
 use super::trusted::trusted;
 use super::{Configuration, FrontEnd, Hole, Rule, is_code};
+use code::Filters;
 use filters::Filter;
 use settings::{Assembled, Settings};
 
@@ -78,7 +79,7 @@ impl FrontEnd for Spring {
             .filter_map(|one| {
                 let application = one.files.first().map(|number| code::application(files, *number));
                 let written = application.and_then(|application| written.get(application));
-                configuration(one, written, code::beside(files, &filters, &one.files, &own))
+                configuration(one, written, Filters::of(files, &filters, &one.files, &own).as_ref())
             })
             .collect()
     }
@@ -102,7 +103,9 @@ impl FrontEnd for Spring {
                 "Name a filter of your own in default-filters that removes the header and sets it from exchange.getRequest().getSslInfo()."
             }
             (Rule::Spoofable, _) => {
-                return format!("Write `RemoveRequestHeader={header}` before anything that sets it.");
+                return format!(
+                    "Take {header} away before anything sets it: `RemoveRequestHeader={header}`, or `headers.remove(…)` in the filter."
+                );
             }
             (Rule::DpopBroken, Cause::NotListed) => {
                 "List DPoP in allowed-headers, and DPoP-Nonce and WWW-Authenticate in exposed-headers."
@@ -151,8 +154,8 @@ struct Written {
     routes: Vec<Definition>,
 }
 
-/// `code`: filters of the application's own see the certificates of all clients.
-fn configuration(assembled: &Assembled, written: Option<&Written>, code: bool) -> Option<Configuration> {
+/// `code`: filters of the application's own that see the certificates of all clients.
+fn configuration(assembled: &Assembled, written: Option<&Written>, code: Option<&Filters>) -> Option<Configuration> {
     let settings = &assembled.settings;
     let defaults = filters::read(settings, "defaultfilters");
     let routes = settings.numbered("routes");
@@ -170,7 +173,7 @@ fn configuration(assembled: &Assembled, written: Option<&Written>, code: bool) -
     into.files.extend(written.iter().flat_map(|written| &written.files));
     into.files.sort_unstable();
     into.files.dedup();
-    into.complete = into.holes.is_empty() && !code && written.is_none();
+    into.complete = into.holes.is_empty() && code.is_none() && written.is_none();
     into.trusted = trusted(&into.hops);
     Some(into)
 }
@@ -193,7 +196,7 @@ fn handshake(settings: &Settings) -> (Handshake, Option<Place>, bool) {
     (Handshake { auth, required }, place.filter(|_| auth.asks()), tls)
 }
 
-fn hop(settings: &Settings, definition: &Definition, code: bool) -> Option<Hop> {
+fn hop(settings: &Settings, definition: &Definition, code: Option<&Filters>) -> Option<Hop> {
     let Definition { id, uri, place, filters: chain, predicates } = definition;
     // Requests that the application answers itself.
     let stays = ["no://", "forward:"].iter().any(|scheme| uri.starts_with(scheme));
@@ -206,8 +209,8 @@ fn hop(settings: &Settings, definition: &Definition, code: bool) -> Option<Hop> 
         handshake.arrival(client, |presented| {
             let mut run = Run::new(presented);
             chain.iter().for_each(|filter| filter.apply(&mut run));
-            if code {
-                code::run(&mut run);
+            if let Some(own) = code {
+                own.run(&mut run);
             }
             lost = run.lost.clone().or(lost.take());
             Some(run.request)
