@@ -45,11 +45,13 @@ fn inner(listen: &str, name: &str) -> String {
 #[test]
 fn names_that_lead_to_a_listener() {
     let stripped = ["client-cert-stripped haproxy frontend edge (:443) > nginx :8080"];
-    let any = inner("8080", "_");
+    let any = inner("8080; listen unix:/run/Inner.sock", "_");
     for (to, files) in [
         // On one machine: one folder, or one `etc`.
         ("127.0.0.1:8080", ["edge.cfg", "inner.conf"]),
         ("localhost:8080", ["m/etc/haproxy/haproxy.cfg", "m/etc/nginx/nginx.conf"]),
+        // A socket of the machine.
+        ("unix@/run/Inner.sock", ["m/etc/haproxy/haproxy.cfg", "m/etc/nginx/nginx.conf"]),
         // By the name of its folder, its file or its product, nearby.
         ("gateway:8080", ["deploy/edge/haproxy.cfg", "deploy/gateway/nginx.conf"]),
         ("inner:8080", ["haproxy.cfg", "inner.conf"]),
@@ -67,7 +69,8 @@ fn names_that_lead_to_a_listener() {
 fn what_could_be_meant_otherwise_is_no_link() {
     let any = inner("8080", "_");
     for (to, files) in [
-        // Another port, another machine, another name, an address of who knows whom.
+        // Another port, another socket, another machine, another name, an address of who knows whom.
+        ("/run/other.sock", vec!["edge.cfg", "inner.conf"]),
         ("127.0.0.1:8081", vec!["edge.cfg", "inner.conf"]),
         ("127.0.0.1:8080", vec!["edge/haproxy.cfg", "inner/nginx.conf"]),
         ("other:8080", vec!["deploy/edge/haproxy.cfg", "deploy/gateway/nginx.conf"]),

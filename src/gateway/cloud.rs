@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::files::Files;
-use super::hop::{
-    Arrival, Client, ClientAuth, Cors, Hop, Listener, PathMatch, Place, Protocol, Request, Route, Upstream,
-};
+use super::hop::{Arrival, Client, Cors, Hop, Listener, PathMatch, Place, Protocol, Request, Route, Upstream};
 use super::run::{Handshake, Run};
 use super::{Configuration, Hole};
 use crate::config::estate::{Estate, Field, Identity, Resource, Sources, Value};
@@ -58,11 +56,6 @@ pub(super) fn speaks_of_dpop(estate: &Estate<'_>) -> bool {
 /// A port under a key.
 pub(super) fn port(field: Field<'_>, key: &str) -> Option<u16> {
     field.text(key)?.parse().ok()
-}
-
-/// A listener that asks for nothing.
-pub(super) fn listener(label: String, ports: Vec<u16>, tls: bool) -> Listener {
-    Listener { label, ports, hosts: Vec::new(), tls, auth: ClientAuth::Off, asks_at: None, in_vain: None, inner: false }
 }
 
 /// A way that all requests take.

@@ -147,7 +147,7 @@ fn configuration(estate: &Estate<'_>) -> Configuration {
     }
     // Proxies of other maps are declared elsewhere: what these do to requests still can be seen.
     for map in maps.into_iter().filter(|map| !used.contains(&map.identity())) {
-        let mut listener = cloud::listener(map.label(&["name"]), Vec::new(), true);
+        let mut listener = Listener::new(map.label(&["name"]), Vec::new(), true);
         listener.auth = ClientAuth::Unknown;
         let handshake = Handshake { auth: ClientAuth::Optional, required: false };
         into.complete = false;
@@ -177,7 +177,7 @@ fn listener(proxy: Resource<'_>, tls: bool, rules: &Referring<'_>, into: &mut Co
     let port = rules.to(&proxy).iter().find_map(ports);
     let name = proxy.label(&["name"]);
     let label = port.map_or_else(|| name.clone(), |port| format!(":{port} {name}"));
-    let mut listener = cloud::listener(label, port.into_iter().collect(), tls);
+    let mut listener = Listener::new(label, port.into_iter().collect(), tls);
     let mut required = false;
     match proxy.body.get("server_tls_policy") {
         Value::Absent => {}

@@ -283,6 +283,8 @@ pub struct Listener {
     pub label: String,
     /// Its ports, where they are known; for finding it again.
     pub ports: Vec<u16>,
+    /// Its sockets on this machine, by path, lower case; for finding it again.
+    pub sockets: Vec<String>,
     /// Names that select it, lower case; none: all.
     pub hosts: Vec<String>,
     /// TLS ends here.
@@ -295,6 +297,28 @@ pub struct Listener {
     pub in_vain: Option<Cause>,
     /// Only clients on the same machine or on a list can connect: another gateway may stand in front.
     pub inner: bool,
+}
+
+impl Listener {
+    /// One that asks for no certificate and takes requests for any name.
+    pub const fn new(label: String, ports: Vec<u16>, tls: bool) -> Self {
+        Self {
+            label,
+            ports,
+            sockets: Vec::new(),
+            hosts: Vec::new(),
+            tls,
+            auth: ClientAuth::Off,
+            asks_at: None,
+            in_vain: None,
+            inner: false,
+        }
+    }
+
+    /// One of which the configuration that was read says nothing.
+    pub fn elsewhere(label: String, ports: Vec<u16>) -> Self {
+        Self { auth: ClientAuth::Unknown, ..Self::new(label, ports, true) }
+    }
 }
 
 /// Which requests take a way.

@@ -182,6 +182,7 @@ pub(super) fn way<'a>(
     let listener = Listener {
         label: if host == "_" { format!(":{port}") } else { format!(":{port} {host}") },
         ports: vec![port],
+        sockets: Vec::new(),
         hosts: if host == "_" { Vec::new() } else { vec![host.to_owned()] },
         tls,
         auth: ClientAuth::Off,

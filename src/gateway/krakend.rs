@@ -191,6 +191,7 @@ impl<'a> Service<'a> {
         let listener = Listener {
             label: format!(":{port}"),
             ports: vec![port],
+            sockets: Vec::new(),
             hosts: Vec::new(),
             tls,
             auth: handshake.auth,

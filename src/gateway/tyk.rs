@@ -367,6 +367,7 @@ impl<'a> Api<'a> {
         let listener = Listener {
             label: hosts.first().map_or_else(|| "Tyk".to_owned(), |host| format!("Tyk {host}")),
             ports: self.at.word("listen_port").and_then(|port| port.parse().ok()).into_iter().collect(),
+            sockets: Vec::new(),
             hosts,
             tls: true,
             auth: handshake.auth,

@@ -109,6 +109,7 @@ fn server(loaded: &Loaded, host: Option<&Server>, listens: &[(u16, bool)], hops:
     let listener = Listener {
         label,
         ports: known.clone(),
+        sockets: Vec::new(),
         hosts,
         tls,
         auth: ClientAuth::Off,

@@ -181,6 +181,7 @@ pub(super) fn hops(facts: &Facts<'_, '_>, ssls: &[Ssl<'_>], settings: &Settings,
         let listener = Listener {
             label: hosts.first().map_or_else(|| format!(":{port}"), |host| format!(":{port} {host}")),
             ports: vec![port],
+            sockets: Vec::new(),
             hosts,
             tls: true,
             auth: handshake.auth,
@@ -298,16 +299,7 @@ pub(super) fn of_settings(at: At<'_>) -> Option<Configuration> {
     let settings = Settings::read(at);
     let place: Place = settings.logs.first()?.place;
     let port = settings.port.unwrap_or(PORT);
-    let listener = Listener {
-        label: format!(":{port}"),
-        ports: vec![port],
-        hosts: Vec::new(),
-        tls: true,
-        auth: ClientAuth::Unknown,
-        asks_at: None,
-        in_vain: None,
-        inner: false,
-    };
+    let listener = Listener::elsewhere(format!(":{port}"), vec![port]);
     let route = Route { label: "every route".to_owned(), path: PathMatch::Any, when: Vec::new() };
     let upstream = Upstream { label: "its upstreams".to_owned(), names: Vec::new(), protocol: Protocol::Http, place };
     let arrivals = [Arrival::Unknown, Arrival::Unknown, Arrival::Unknown];

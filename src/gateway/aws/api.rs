@@ -166,7 +166,7 @@ impl<'e> Api<'e> {
         }
         if self.disabled.0 != Switch::On {
             let label = format!("default endpoint of {}", self.label);
-            let mut listener = cloud::listener(label, vec![443], true);
+            let mut listener = Listener::new(label, vec![443], true);
             let mut handshake = Handshake::OFF;
             if self.disabled.0 == Switch::Unknown {
                 handshake = Handshake { auth: ClientAuth::Unknown, required: false };
@@ -240,7 +240,7 @@ impl Domain {
     /// A custom domain name: it asks where it has a trust store (API Gateway, "mutual TLS").
     fn read(body: Field<'_>, place: Place, holes: &mut Vec<Hole>) -> Self {
         let name = body.text("domain_name").unwrap_or_else(|| "a custom domain name".to_owned());
-        let mut listener = cloud::listener(name.clone(), vec![443], true);
+        let mut listener = Listener::new(name.clone(), vec![443], true);
         if name.contains('.') {
             listener.hosts.push(name.to_ascii_lowercase());
         }

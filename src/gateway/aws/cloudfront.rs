@@ -6,7 +6,9 @@
 
 use super::super::cloud;
 use super::super::hop::ClientAuth;
-use super::super::hop::{Cause, Credential, Event, Form, Logged, Others, PathMatch, Place, Route, Value as Held};
+use super::super::hop::{
+    Cause, Credential, Event, Form, Listener, Logged, Others, PathMatch, Place, Route, Value as Held,
+};
 use super::super::run::{Handshake, Run};
 use super::super::{Configuration, Hole};
 use crate::config::estate::{Blocks, Estate, Field, Resource, Value};
@@ -82,7 +84,7 @@ pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
 fn distribution(resource: Resource<'_>, body: Field<'_>, dpop: bool, into: &mut Configuration) {
     let aliases = body.texts("aliases").unwrap_or_default();
     let label = aliases.first().cloned().unwrap_or_else(|| format!("distribution {}", resource.name));
-    let mut listener = cloud::listener(label, vec![443], true);
+    let mut listener = Listener::new(label, vec![443], true);
     listener.hosts = aliases.iter().filter(|name| !name.contains('*')).map(|name| name.to_ascii_lowercase()).collect();
     let (handshake, asks_at) = viewers(body, &mut into.holes);
     listener.auth = handshake.auth;

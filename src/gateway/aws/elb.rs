@@ -120,7 +120,7 @@ impl<'e> Balancer<'e> {
         let label = port.map_or_else(|| name.clone(), |port| format!(":{port} {name}"));
         let spoken = body.text("protocol").unwrap_or_default().to_ascii_uppercase();
         let tls = matches!(spoken.as_str(), "HTTPS" | "TLS");
-        let mut listener = cloud::listener(label, port.into_iter().collect(), tls);
+        let mut listener = Listener::new(label, port.into_iter().collect(), tls);
         let (mode, asks_at) = mode(body);
         // What a Network Load Balancer tells its targets of the certificate is not documented.
         let mode = if spoken == "TLS" && mode.as_deref() != Some("off") { None } else { mode };

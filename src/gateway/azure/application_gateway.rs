@@ -101,7 +101,7 @@ impl<'e> Gateway<'e> {
         let name = own.text("name").unwrap_or_default();
         let label = port.map_or_else(|| name.clone(), |port| format!(":{port} {name}"));
         let tls = own.text("protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("https"));
-        let mut listener = cloud::listener(label, port.into_iter().collect(), tls);
+        let mut listener = Listener::new(label, port.into_iter().collect(), tls);
         let hosts = own.texts("host_names").unwrap_or_default().into_iter().chain(own.text("host_name"));
         listener.hosts =
             hosts.filter(|host| !host.contains(['*', '?'])).map(|host| host.to_ascii_lowercase()).collect();

@@ -2,7 +2,7 @@
 
 use super::super::Configuration;
 use super::super::cloud;
-use super::super::hop::{ClientAuth, Credential, Logged};
+use super::super::hop::{ClientAuth, Credential, Listener, Logged};
 use super::super::run::{Handshake, Run};
 use crate::config::estate::{Estate, Field, Resource, Value};
 
@@ -16,7 +16,7 @@ pub(super) fn configuration(estate: &Estate<'_>) -> Configuration {
         if logs.is_empty() || into.hops.len() >= cloud::MOST {
             continue;
         }
-        let mut listener = cloud::listener("API Management".to_owned(), vec![443], true);
+        let mut listener = Listener::new("API Management".to_owned(), vec![443], true);
         listener.auth = ClientAuth::Unknown;
         let label = resource.label(&["api_name", "identifier"]);
         let route = cloud::route(format!("diagnostic {label}"));

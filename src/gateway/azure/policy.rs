@@ -74,7 +74,7 @@ pub(super) fn of_files(files: &Files, own: &[u32], known: &[Configuration]) -> V
         let Some(start) = text.text.find("<policies") else { continue };
         let Some(policies) = xml::parse(&text.text, start, text.text.len()) else { continue };
         let name = text.path().rsplit('/').next().unwrap_or_default();
-        let mut listener = cloud::listener("API Management".to_owned(), vec![443], true);
+        let mut listener = Listener::new("API Management".to_owned(), vec![443], true);
         listener.auth = ClientAuth::Unknown;
         let whole = Inner::whole(&text.text, 0, text.text.len());
         let policy = Policy { file: *number, text: &whole, listener, label: name.to_owned(), backend: None };
@@ -133,11 +133,11 @@ impl<'e> Services<'e> {
         let service = ["api_management_name", "api_management_id"].iter().find_map(|key| own(&key));
         let service = service.or_else(|| self.services.first().copied().filter(|_| self.services.len() == 1));
         let Some(service) = service else {
-            let mut listener = cloud::listener("API Management".to_owned(), vec![443], true);
+            let mut listener = Listener::new("API Management".to_owned(), vec![443], true);
             listener.auth = ClientAuth::Unknown;
             return listener;
         };
-        let mut listener = cloud::listener(service.label(&["name"]), vec![443], true);
+        let mut listener = Listener::new(service.label(&["name"]), vec![443], true);
         let own = service.body.blocks("hostname_configuration");
         let mut names = Vec::new();
         let mut unsure = own.unsure || self.hosted;

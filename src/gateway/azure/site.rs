@@ -2,7 +2,9 @@
 //! ("Configure TLS mutual authentication for Azure App Service").
 
 use super::super::cloud;
-use super::super::hop::{Cause, Client, ClientAuth, Event, Form, PathMatch, Protocol, Route, Upstream, Value as Held};
+use super::super::hop::{
+    Cause, Client, ClientAuth, Event, Form, Listener, PathMatch, Protocol, Route, Upstream, Value as Held,
+};
 use super::super::run::Handshake;
 use super::super::{Configuration, Hole};
 use crate::config::estate::{Estate, Resource, Value};
@@ -53,7 +55,7 @@ fn site(resource: Resource<'_>, switch: &str, mode: &str, into: &mut Configurati
     };
     let required = mode == "Required";
     let name = resource.label(&["name"]);
-    let mut listener = cloud::listener(format!("the app {name}"), vec![443], true);
+    let mut listener = Listener::new(format!("the app {name}"), vec![443], true);
     listener.auth = ClientAuth::Unverified;
     listener.asks_at = Some(body.place_of(switch));
     let upstream = Upstream {

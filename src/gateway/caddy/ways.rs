@@ -232,6 +232,7 @@ impl<'a> Walk<'a> {
             listener: Listener {
                 label: site.label.clone(),
                 ports: site.ports.clone(),
+                sockets: Vec::new(),
                 hosts: site.hosts.clone(),
                 tls: site.tls,
                 auth: site.auth.handshake.auth,

@@ -90,6 +90,7 @@ impl<'a> Edge<'a> {
         Listener {
             label: hosts.first().map_or_else(|| port.clone(), |host| format!("{port} {host}")),
             ports,
+            sockets: Vec::new(),
             hosts,
             tls: self.transport.tls,
             auth: self.transport.handshake.auth,

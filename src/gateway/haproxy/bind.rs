@@ -48,6 +48,15 @@ impl Bind {
         }
     }
 
+    /// The paths of its sockets on this machine.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = String> {
+        let bare = |address: &String| {
+            let path = address.strip_prefix("unix@").unwrap_or(address);
+            path.starts_with('/').then(|| path.to_owned())
+        };
+        self.addresses.iter().filter_map(bare)
+    }
+
     /// Whether the same can be said of both.
     pub(super) fn alike(&self, other: &Self) -> bool {
         (&self.hosts, self.tls, self.verify, self.lenient, self.local, self.in_vain)

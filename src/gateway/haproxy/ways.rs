@@ -274,6 +274,7 @@ fn hop(
         listener: Listener {
             label: label(frontend, bind),
             ports: bind.ports.clone(),
+            sockets: bind.sockets().collect(),
             hosts: bind.hosts.clone(),
             tls: bind.tls,
             auth,

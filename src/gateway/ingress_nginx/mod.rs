@@ -107,6 +107,7 @@ fn configuration(rendered: Rendered, files: Vec<u32>, mut holes: Vec<Hole>) -> C
             let listener = Listener {
                 label: format!(":443 {host}"),
                 ports: vec![443],
+                sockets: Vec::new(),
                 hosts: vec![host.clone()],
                 tls: false,
                 auth: ClientAuth::Off,

@@ -66,6 +66,7 @@ fn way(hop: &Hop, filled: &BTreeSet<&str>, mode: Place) -> Hop {
     let listener = Listener {
         label: format!("{} within the cluster", hop.upstream.label),
         ports: Vec::new(),
+        sockets: Vec::new(),
         hosts: Vec::new(),
         tls: false,
         auth: ClientAuth::Off,

@@ -162,6 +162,7 @@ pub(super) fn hop(facts: Facts<'_, '_>, way: plugins::Way, conf: Option<&Conf>, 
     let listener = Listener {
         label: hosts.first().map_or_else(|| ":8443".to_owned(), |host| format!(":8443 {host}")),
         ports: vec![8443],
+        sockets: Vec::new(),
         hosts,
         tls,
         auth: if tls { asked.handshake.auth } else { ClientAuth::Off },
@@ -267,6 +268,7 @@ pub(super) fn of_settings(conf: &Conf) -> Option<Configuration> {
     let listener = Listener {
         label: ":8443".to_owned(),
         ports: vec![8443],
+        sockets: Vec::new(),
         hosts: Vec::new(),
         tls: true,
         auth: handshake.auth,

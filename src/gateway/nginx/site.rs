@@ -103,8 +103,15 @@ struct Socket {
 }
 
 impl Socket {
+    /// The path of one that is no port.
+    fn path(&self) -> Option<&str> {
+        self.address.strip_prefix("unix:")
+    }
+
     fn is_inner(&self) -> bool {
-        self.address.starts_with("127.") || matches!(self.address.as_str(), "localhost" | "[::1]" | "unix")
+        self.address.starts_with("127.")
+            || matches!(self.address.as_str(), "localhost" | "[::1]")
+            || self.path().is_some()
     }
 }
 
@@ -166,16 +173,7 @@ pub(super) fn read<'t>(nodes: &'t [Node], strict: bool) -> Site<'t> {
 pub(super) fn detached(nodes: &[Node]) -> Site<'_> {
     let outer = Level { kind: Kind::Http, nodes: &[], unknown: true };
     let mut server = server(vec![outer, Level::new(Kind::Server, nodes)]);
-    let listener = Listener {
-        label: "a server elsewhere".to_owned(),
-        ports: Vec::new(),
-        hosts: Vec::new(),
-        tls: true,
-        auth: ClientAuth::Unknown,
-        asks_at: None,
-        in_vain: None,
-        inner: false,
-    };
+    let listener = Listener::elsewhere("a server elsewhere".to_owned(), Vec::new());
     server.entrances = vec![Entrance { listener, default: 0 }];
     Site { servers: vec![server], maps: BTreeMap::new(), formats: BTreeMap::new(), upstreams: BTreeMap::new() }
 }
@@ -252,7 +250,7 @@ fn listens(server: &Server<'_>) -> Vec<Listen> {
 
 fn socket(text: &str) -> Socket {
     if text.starts_with("unix:") {
-        return Socket { address: "unix".to_owned(), port: 0 };
+        return Socket { address: text.to_owned(), port: 0 };
     }
     if let Ok(port) = text.parse() {
         return Socket { address: "*".to_owned(), port };
@@ -353,6 +351,7 @@ fn listener(chain: &[Level<'_>], tls: bool, any_tls: bool, names: &[String], soc
     Listener {
         label,
         ports: ports.into_iter().collect(),
+        sockets: sockets.iter().filter_map(Socket::path).map(str::to_ascii_lowercase).collect(),
         hosts,
         tls,
         auth: if tls { auth } else { ClientAuth::Off },

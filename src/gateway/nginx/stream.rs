@@ -69,6 +69,7 @@ fn hop(chain: &[Level<'_>], listen: &Node, upstream: &dyn Fn(Protocol) -> Upstre
         Listener {
             label: port.map_or_else(|| text.to_owned(), |port: u16| format!(":{port}")),
             ports: port.into_iter().collect(),
+            sockets: Vec::new(),
             hosts: Vec::new(),
             tls,
             auth,

@@ -13,21 +13,29 @@ use crate::syntax::yaml;
 /// A hop of a configuration, by their numbers.
 pub(super) type Number = (usize, usize);
 
+/// Where somebody listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Door<'a> {
+    Port(u16),
+    /// A socket of the machine, by its path.
+    Socket(&'a str),
+}
+
 /// Who listens where.
 pub(super) struct Links<'a> {
     files: &'a Files,
     lowered: &'a [(&'static dyn FrontEnd, Configuration)],
-    /// The hops of each port, by configuration.
-    doors: HashMap<u16, BTreeMap<usize, Vec<usize>>>,
+    /// The hops of each port or socket, by configuration.
+    doors: HashMap<Door<'a>, BTreeMap<usize, Vec<usize>>>,
     /// Services of Compose files that mount a configuration: their names, and the ports that they publish.
     services: HashMap<usize, Vec<Mounted>>,
     /// What Services of Kubernetes lead to.
     cluster: Cluster<'a>,
     /// Configurations by port and folder, and by port and any folder around them.
-    here: HashMap<(u16, &'a str), Vec<usize>>,
-    below: HashMap<(u16, &'a str), Vec<usize>>,
+    near: HashMap<(Door<'a>, &'a str), Vec<usize>>,
+    below: HashMap<(Door<'a>, &'a str), Vec<usize>>,
     /// Configurations in folders named after products, by port and the folder around those.
-    beside: HashMap<(u16, &'a str), Vec<usize>>,
+    beside: HashMap<(Door<'a>, &'a str), Vec<usize>>,
     /// Configurations by port and what others may call them, lower case.
     called: HashMap<(u16, String), Vec<usize>>,
 }
@@ -37,17 +45,20 @@ const NAMESAKES: usize = 64;
 
 impl<'a> Links<'a> {
     pub(super) fn new(files: &'a Files, lowered: &'a [(&'static dyn FrontEnd, Configuration)]) -> Self {
-        let mut doors: HashMap<u16, BTreeMap<usize, Vec<usize>>> = HashMap::new();
+        let mut doors: HashMap<Door<'a>, BTreeMap<usize, Vec<usize>>> = HashMap::new();
         for (number, (_, configuration)) in lowered.iter().enumerate() {
-            for (hop, ports) in configuration.hops.iter().enumerate().map(|(at, hop)| (at, &hop.listener.ports)) {
-                for port in ports.iter().collect::<BTreeSet<_>>() {
-                    doors.entry(*port).or_default().entry(number).or_default().push(hop);
+            for (at, listener) in configuration.hops.iter().enumerate().map(|(at, hop)| (at, &hop.listener)) {
+                let ports = listener.ports.iter().map(|port| Door::Port(*port));
+                let own: BTreeSet<Door<'a>> =
+                    ports.chain(listener.sockets.iter().map(|path| Door::Socket(path))).collect();
+                for door in own {
+                    doors.entry(door).or_default().entry(number).or_default().push(at);
                 }
             }
         }
-        let (here, below, beside, called) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        let (near, below, beside, called) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         let cluster = if lowered.len() > 1 { Cluster::new(files, lowered) } else { Cluster::default() };
-        let mut links = Self { files, lowered, doors, services: HashMap::new(), cluster, here, below, beside, called };
+        let mut links = Self { files, lowered, doors, services: HashMap::new(), cluster, near, below, beside, called };
         if lowered.len() > 1 {
             links.mount();
             links.index();
@@ -57,18 +68,19 @@ impl<'a> Links<'a> {
 
     /// Puts down by which folders and names each configuration is found.
     fn index(&mut self) {
-        let doors: BTreeSet<(u16, usize)> =
-            self.doors.iter().flat_map(|(port, doors)| doors.keys().map(|number| (*port, *number))).collect();
-        for (port, number) in doors {
+        let doors: BTreeSet<(Door<'a>, usize)> =
+            self.doors.iter().flat_map(|(door, doors)| doors.keys().map(|number| (*door, *number))).collect();
+        for (door, number) in doors {
             if let Some(root) = self.root(number) {
-                self.here.entry((port, folder(root))).or_default().push(number);
+                self.near.entry((door, folder(root))).or_default().push(number);
                 if let Some(shelf) = shelf(folder(root)) {
-                    self.beside.entry((port, shelf)).or_default().push(number);
+                    self.beside.entry((door, shelf)).or_default().push(number);
                 }
                 for around in around(folder(root)) {
-                    self.below.entry((port, around)).or_default().push(number);
+                    self.below.entry((door, around)).or_default().push(number);
                 }
             }
+            let Door::Port(port) = door else { continue };
             for name in self.names(number, port) {
                 self.called.entry((port, name)).or_default().push(number);
             }
@@ -80,7 +92,7 @@ impl<'a> Links<'a> {
         if let Some(services) = self.services.get(&number) {
             return services.iter().flat_map(|service| service.names.iter().cloned()).collect();
         }
-        let hops = self.doors.get(&port).and_then(|doors| doors.get(&number));
+        let hops = self.doors.get(&Door::Port(port)).and_then(|doors| doors.get(&number));
         let hosts = hops.into_iter().flatten().flat_map(|hop| &self.hop((number, *hop)).listener.hosts);
         let near = self.root(number).into_iter().flat_map(near_names).map(str::to_ascii_lowercase);
         hosts.cloned().chain(near).chain([self.lowered[number].0.product().to_owned()]).collect()
@@ -141,18 +153,23 @@ impl<'a> Links<'a> {
 
     /// The hops that a hop's upstream leads to; none where any of its addresses leads elsewhere or can't be told.
     pub(super) fn next(&self, from: Number, way: &Hop) -> Vec<Number> {
-        let addresses = way.upstream.names.iter().filter_map(|name| {
-            let (host, port) = name.rsplit_once(':')?;
-            let known = port.parse::<u16>().is_ok() || self.cluster.to(from.0, name).is_some();
-            known.then_some((name.as_str(), host.trim_matches(['[', ']']), port))
-        });
         let mut found = BTreeSet::new();
         let mut any = false;
-        for (name, host, port) in addresses {
+        for name in &way.upstream.names {
+            let lower = name.to_ascii_lowercase();
+            let to = if let Some((configuration, port)) = self.cluster.to(from.0, name) {
+                Some((configuration, Door::Port(port)))
+            } else if let Some(path) = socket(&lower) {
+                let door = Door::Socket(path);
+                self.here(door, from.0).map(|configuration| (configuration, door))
+            } else {
+                let Some((host, port)) = name.rsplit_once(':') else { continue };
+                let Ok(port) = port.parse() else { continue };
+                self.who(host.trim_matches(['[', ']']), port, from.0).map(|number| (number, Door::Port(port)))
+            };
             any = true;
-            let here = || Some((self.who(host, port.parse().ok()?, from.0)?, port.parse().ok()?));
-            let Some((configuration, port)) = self.cluster.to(from.0, name).or_else(here) else { return Vec::new() };
-            let hops = self.doors.get(&port).and_then(|doors| doors.get(&configuration));
+            let Some((configuration, door)) = to else { return Vec::new() };
+            let hops = self.doors.get(&door).and_then(|doors| doors.get(&configuration));
             found.extend(hops.into_iter().flatten().map(|hop| (configuration, *hop)));
         }
         // A gateway that sends requests to the very hop they came by is a mistake of ours.
@@ -162,40 +179,43 @@ impl<'a> Links<'a> {
         found.into_iter().filter(|number| fits(way, self.hop(*number))).collect()
     }
 
-    /// The one configuration that listens there.
+    /// The one configuration that listens at a port of a host.
     fn who(&self, host: &str, port: u16, from: usize) -> Option<usize> {
-        let doors = self.doors.get(&port)?;
-        let loopback = host == "localhost" || host == "::1" || host.starts_with("127.");
-        // Whose address it is stands nowhere.
-        if !loopback && (host.contains(':') || host.bytes().all(|b| b.is_ascii_digit() || b == b'.')) {
+        let door = Door::Port(port);
+        if !self.doors.contains_key(&door) {
             return None;
         }
-        if loopback && doors.contains_key(&from) {
-            return Some(from);
+        if host == "localhost" || host == "::1" || host.starts_with("127.") {
+            return self.here(door, from);
         }
-        let found = if loopback {
-            self.on_machine(port, from)
-        } else {
-            let whole = self.called(host, port, from);
-            // `inner.bank.internal` is the machine that its neighbours know as `inner`.
-            match private_name(host).filter(|_| whole.is_empty()) {
-                Some(short) => self.called(short, port, from),
-                None => whole,
-            }
-        };
-        (found.len() == 1).then(|| found.first().copied()).flatten()
+        // Whose address it is stands nowhere.
+        if host.contains(':') || host.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+            return None;
+        }
+        let whole = self.called(host, port, from);
+        // `inner.bank.internal` is the machine that its neighbours know as `inner`.
+        only(match private_name(host).filter(|_| whole.is_empty()) {
+            Some(short) => self.called(short, port, from),
+            None => whole,
+        })
     }
 
-    /// The configurations on the machine of another that listen on a port: those in its folder, around it and below it, and
+    /// The one configuration on the machine of another that listens there: that one itself, if it does.
+    fn here(&self, door: Door<'_>, from: usize) -> Option<usize> {
+        let own = self.doors.get(&door)?.contains_key(&from);
+        if own { Some(from) } else { only(self.on_machine(door, from)) }
+    }
+
+    /// The configurations on the machine of another that listen there: those in its folder, around it and below it, and
     /// those below one `etc`, or beside it where the folders are named after products, as those of one `etc` are.
-    fn on_machine(&self, port: u16, from: usize) -> BTreeSet<usize> {
+    fn on_machine(&self, door: Door<'_>, from: usize) -> BTreeSet<usize> {
         let Some(root) = self.root(from) else { return BTreeSet::new() };
         let own = folder(root);
         let etc = root.rfind("etc/").map(|at| &root[..at + 4]);
-        let exact = std::iter::once(own).chain(around(own)).filter_map(|folder| self.here.get(&(port, folder)));
-        let siblings = shelf(own).and_then(|shelf| self.beside.get(&(port, shelf)));
+        let exact = std::iter::once(own).chain(around(own)).filter_map(|folder| self.near.get(&(door, folder)));
+        let siblings = shelf(own).and_then(|shelf| self.beside.get(&(door, shelf)));
         let inside = [Some(own), etc].into_iter().flatten().filter(|folder| !folder.is_empty());
-        let inside = inside.filter_map(|folder| self.below.get(&(port, folder)));
+        let inside = inside.filter_map(|folder| self.below.get(&(door, folder)));
         // Two are as good as many.
         exact.chain(inside).chain(siblings).flat_map(|all| all.iter().take(2)).copied().collect()
     }
@@ -219,7 +239,7 @@ impl<'a> Links<'a> {
 
     /// Whether a configuration that has the name is the one that another means by it.
     fn is_called(&self, number: usize, port: u16, host: &str, from: usize) -> bool {
-        let hops = self.doors.get(&port).and_then(|doors| doors.get(&number));
+        let hops = self.doors.get(&Door::Port(port)).and_then(|doors| doors.get(&number));
         let answers = |hop: &usize| self.hop((number, *hop)).listener.hosts.iter().any(|name| name == host);
         if self.services.contains_key(&number) || hops.into_iter().flatten().any(answers) {
             return true;
@@ -229,6 +249,17 @@ impl<'a> Links<'a> {
         let near = root.strip_prefix(parent(folder(other))).is_some_and(|rest| rest.matches('/').count() <= 2);
         near && number != from
     }
+}
+
+/// The path of a socket of the machine, as nginx, HAProxy and Caddy write it.
+fn socket(name: &str) -> Option<&str> {
+    let path = ["unix:", "unix@", "unix/"].iter().find_map(|kind| name.strip_prefix(kind)).unwrap_or(name);
+    path.starts_with('/').then_some(path)
+}
+
+/// The one among some.
+fn only(found: BTreeSet<usize>) -> Option<usize> {
+    found.first().copied().filter(|_| found.len() == 1)
 }
 
 /// The first label of a name that only a private network knows (RFC 6762 with its appendix G, RFC 8375, and `internal`,

@@ -223,6 +223,7 @@ fn hop(settings: &Settings, definition: &Definition, code: Option<&Filters>) -> 
     let listener = Listener {
         label: hosts.first().map_or_else(|| label.clone(), |host| format!("{label} {host}")),
         ports: port.into_iter().collect(),
+        sockets: Vec::new(),
         hosts: hosts.iter().filter(|host| !host.contains(['*', '{', '$'])).cloned().collect(),
         tls,
         auth: handshake.auth,

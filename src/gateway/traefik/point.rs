@@ -84,6 +84,7 @@ impl<'a> Point<'a> {
         Listener {
             label: rule.hosts.first().map_or_else(|| label.clone(), |host| format!("{label} {host}")),
             ports: port.into_iter().collect(),
+            sockets: Vec::new(),
             hosts: rule.hosts.clone(),
             tls: tls.tls,
             auth: tls.handshake.auth,
