@@ -1,5 +1,6 @@
 //! The texts that may be configuration, and how one names others.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -7,6 +8,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::documents::Documents;
 use super::embedded;
 use super::place::Place;
+use super::written::Written;
 use crate::finding::{Coverage, Location, Related, Status};
 use crate::origin::{Layer, Origin};
 use crate::span::LineColumn;
@@ -21,7 +23,19 @@ pub struct Text {
     pub text: Arc<str>,
     /// For a text that stands inside of another: what its path would be, the way out, and the text around it.
     around: Option<Arc<Around>>,
+    /// For a text that was made of others: where its parts come from.
+    made: Option<Arc<Made>>,
+    /// Others were made of it, which are what counts.
+    superseded: bool,
     documents: OnceLock<Arc<Documents>>,
+}
+
+/// What a text was made of.
+#[derive(Debug)]
+struct Made {
+    path: String,
+    written: Written,
+    sources: Vec<u32>,
 }
 
 /// What is around a text that stands inside of another.
@@ -44,7 +58,7 @@ impl Text {
             }
             text
         });
-        Self { origin, text: text.into(), around: None, documents: OnceLock::new() }
+        Self { origin, text: text.into(), around: None, made: None, superseded: false, documents: OnceLock::new() }
     }
 
     /// The texts inside of it that may be configuration, each as if it were a file below this one.
@@ -59,6 +73,8 @@ impl Text {
                     inner: one.inner,
                     text: self.text.clone(),
                 })),
+                made: None,
+                superseded: false,
                 documents: OnceLock::new(),
             })
             .collect()
@@ -76,14 +92,45 @@ impl Text {
         Some(object)
     }
 
+    /// A text made of others, by their numbers, as if it were a file below the one that says so.
+    pub fn made(of: &Self, written: Written, sources: Vec<u32>) -> Self {
+        let path = format!("{}/built.yaml", of.path());
+        Self {
+            origin: of.origin.clone(),
+            text: written.text().into(),
+            around: None,
+            made: Some(Arc::new(Made { path, written, sources })),
+            superseded: false,
+            documents: OnceLock::new(),
+        }
+    }
+
+    /// The texts that it was made of, if it was.
+    pub fn sources(&self) -> &[u32] {
+        self.made.as_ref().map_or(&[], |made| &made.sources)
+    }
+
+    /// Whether texts were made of it that count in its place.
+    pub const fn is_superseded(&self) -> bool {
+        self.superseded
+    }
+
+    /// Whether it is a file, neither part of another nor made of some.
+    pub fn is_file(&self) -> bool {
+        self.around.is_none() && self.made.is_none()
+    }
+
     /// Its path, with `/`; within the archive, if it comes from one.
     pub fn path(&self) -> &str {
+        if let Some(made) = &self.made {
+            return &made.path;
+        }
         self.around.as_ref().map_or_else(|| self.origin.name(), |around| &around.path)
     }
 
     /// Its documents in YAML or JSON.
-    pub fn documents(&self) -> Arc<Documents> {
-        self.documents.get_or_init(|| Arc::new(Documents::of(&self.text))).clone()
+    pub fn documents(&self) -> &Arc<Documents> {
+        self.documents.get_or_init(|| Arc::new(Documents::of(&self.text)))
     }
 
     /// A stretch of it where it stands in its file, with that file's text.
@@ -129,6 +176,24 @@ impl Files {
         self.get(place.file).text.get(place.start as usize..place.end as usize).unwrap_or_default()
     }
 
+    /// These texts with others that were made of some of them, which those now stand for.
+    pub fn with(&self, made: Vec<Text>, superseded: &BTreeSet<u32>) -> Self {
+        let mut all = self.0.clone();
+        for (number, text) in all.iter_mut().enumerate() {
+            text.superseded = u32::try_from(number).is_ok_and(|number| superseded.contains(&number));
+        }
+        all.extend(made);
+        Self(all)
+    }
+
+    /// Where a place in a text that was made of others comes from; any other place as it is.
+    pub fn original(&self, place: Place) -> Place {
+        match &self.get(place.file).made {
+            Some(made) => made.written.place(place.start as usize, place.end as usize),
+            None => place,
+        }
+    }
+
     /// A place in its file: the bytes, and the lines and columns of both ends.
     fn resolved(&self, place: Place) -> ((u32, u32), LineColumn, LineColumn) {
         let (text, start, end) = self.get(place.file).outside(place.start, place.end);
@@ -138,6 +203,7 @@ impl Files {
 
     /// A place as findings name it. `safe` makes a text fit to be printed.
     pub fn location(&self, place: Place, safe: &dyn Fn(&str) -> String) -> Location {
+        let place = self.original(place);
         let origin = &self.get(place.file).origin;
         let (bytes, first, end) = self.resolved(place);
         Location {
@@ -158,6 +224,7 @@ impl Files {
 
     /// Another place that belongs to a finding, and why.
     pub fn related(&self, place: Place, message: String, safe: &dyn Fn(&str) -> String) -> Related {
+        let place = self.original(place);
         let origin = &self.get(place.file).origin;
         let (_, at, _) = self.resolved(place);
         Related {
@@ -172,6 +239,7 @@ impl Files {
 
     /// A row for a place that could not be read as configuration of `product`.
     pub fn unparsed(&self, place: Place, product: &str, reason: &str) -> Coverage {
+        let place = self.original(place);
         let origin = &self.get(place.file).origin;
         let (_, at, _) = self.resolved(place);
         Coverage {

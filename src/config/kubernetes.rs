@@ -59,7 +59,7 @@ impl Manifests {
         let numbers: BTreeSet<u32> = numbers.iter().copied().chain(hosts).collect();
         for file in numbers {
             let text = &files.get(file).text;
-            let documents = files.get(file).documents();
+            let documents = files.get(file).documents().clone();
             let place = |at: usize| {
                 let at = u32::try_from(at.min(text.len())).unwrap_or(u32::MAX);
                 Place { file, start: at, end: at }

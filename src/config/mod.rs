@@ -8,6 +8,7 @@ pub mod files;
 pub mod graft;
 pub mod helm;
 pub mod kubernetes;
+pub mod kustomize;
 pub mod place;
 pub mod settings;
 pub mod terraform;

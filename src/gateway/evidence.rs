@@ -47,7 +47,7 @@ impl Evidence {
     /// What these texts say.
     pub(super) fn of(files: &Files, numbers: &[u32]) -> Self {
         let mut evidence = Self::default();
-        for number in numbers {
+        for number in numbers.iter().flat_map(|number| std::iter::once(number).chain(files.get(*number).sources())) {
             let text = files.get(*number).text.to_ascii_lowercase();
             let says = |words: &[&str]| {
                 words.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())

@@ -53,7 +53,7 @@ pub use rule::Rule;
 
 pub use crate::config::files;
 use crate::config::tree;
-use crate::config::{Audit, CertificateBound, compose, estate, kubernetes};
+use crate::config::{Audit, CertificateBound, compose, estate, kubernetes, kustomize};
 use crate::finding::{Confidence, Finding, HopRecord, Related, Severity};
 use crate::policy::Policy;
 
@@ -162,6 +162,7 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     // What a product's code refers to stands in files that name no product.
     estate::is_candidate(name, &text)
         || compose::mounts_files(name, &text)
+        || kustomize::is_part(name, &text)
         || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
 }
 
@@ -255,7 +256,7 @@ pub fn lower(files: &Files) -> Vec<(&'static dyn FrontEnd, Configuration)> {
         .flat_map(|front_end| {
             let own: Vec<u32> = files
                 .iter()
-                .filter(|(_, text)| is_read_by(*front_end, text.path(), &text.text))
+                .filter(|(_, text)| !text.is_superseded() && is_read_by(*front_end, text.path(), &text.text))
                 .map(|(number, _)| number)
                 .collect();
             let lowered = if own.is_empty() { Vec::new() } else { front_end.lower(files, &own) };
@@ -283,17 +284,23 @@ pub fn audit_beside(
     safe: &dyn Fn(&str) -> String,
 ) -> Audit {
     let mut audit = Audit::default();
+    // What is applied counts, not what it is made of.
+    let built = kustomize::build(files);
+    let files = built.as_ref().map_or(files, |built| &built.files);
     // One finding a rule, a reason and a place, however many hops show it.
     let mut found: BTreeMap<(Place, Rule, &'static str, Option<String>), Finding> = BTreeMap::new();
     // What a hundred files lack alike is said once.
     let mut holes: BTreeMap<(&'static str, String), BTreeSet<Place>> = BTreeMap::new();
+    for (place, reason) in built.iter().flat_map(|built| &built.holes) {
+        holes.entry(("kustomize", reason.clone())).or_default().insert(*place);
+    }
     let lowered = lower(files);
     let speakers = speakers::Speakers::of(files);
     let mut unasked = unasked::check(files, &lowered, bound);
     let mut faults = Vec::new();
     for (number, (front_end, configuration)) in lowered.iter().enumerate() {
         for hole in &configuration.holes {
-            holes.entry((front_end.product(), hole.reason.clone())).or_default().insert(hole.place);
+            holes.entry((front_end.product(), hole.reason.clone())).or_default().insert(files.original(hole.place));
         }
         let mut evidence = evidence::Evidence::of(files, &configuration.files);
         evidence.dpop |= speakers.are_behind(configuration);
@@ -311,7 +318,7 @@ pub fn audit_beside(
         let front_end = lowered[told.configuration].0;
         let Some(severity) = policy.severity_of(fault.rule.slug(), fault.severity) else { continue };
         let reason = front_end.reason_in_detail(fault.rule, fault.cause, fault.detail);
-        let key = (fault.place, fault.rule, reason, fault.header.clone());
+        let key = (files.original(fault.place), fault.rule, reason, fault.header.clone());
         match found.get_mut(&key) {
             Some(known) => {
                 known.occurrences += 1;
