@@ -1,5 +1,5 @@
 //! Tyk: API definitions, classic and as an extension of OpenAPI (`x-tyk-api-gateway`), by themselves, in lists, in exports
-//! of the dashboard and in objects of its operator.
+//! of the dashboard and in objects of its operator; and of `tyk.conf` what is recorded of all requests.
 //!
 //! What decides: `use_mutual_tls_auth` demands a certificate from a list, and nothing hands it on; global headers are
 //! removed, then set, then those of a path; unless `preserve_host_header` is on, the upstream sees its own host and nobody
@@ -35,7 +35,8 @@ impl FrontEnd for Tyk {
 
     fn recognises(&self, _: &str, text: &str) -> bool {
         let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
-        has(EXTENSION) && has("upstream") || has("listen_path") && has("target_url")
+        let node = || has("enable_analytics") && has("analytics_config") && has("listen_port");
+        has(EXTENSION) && has("upstream") || has("listen_path") && has("target_url") || node()
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
@@ -45,7 +46,7 @@ impl FrontEnd for Tyk {
                 let mut apis = Vec::new();
                 source.roots().for_each(|root| collect(root, DEEP, &mut apis));
                 if apis.is_empty() {
-                    return None;
+                    return source.roots().find_map(of_settings);
                 }
                 let mut into = Configuration { files: vec![*number], ..Configuration::default() };
                 for api in apis {
@@ -98,6 +99,27 @@ impl FrontEnd for Tyk {
         };
         text.to_owned()
     }
+}
+
+/// The settings of a node (`tyk.conf`): what is recorded of requests for all APIs, unless each organisation decides that.
+fn of_settings(at: At<'_>) -> Option<Configuration> {
+    let analytics = at.get("analytics_config")?;
+    let on = |at: At<'_>, key: &str| at.switch(key, false) == Switch::On;
+    let recorded = on(at, "enable_analytics") && on(analytics, "enable_detailed_recording");
+    if !recorded || at.switch("enforce_org_data_detail_logging", false) != Switch::Off {
+        return None;
+    }
+    let place = analytics.get("enable_detailed_recording")?.place();
+    let active = at.get("enable_analytics").map(At::place);
+    let port: Option<u16> = at.word("listen_port").and_then(|port| port.parse().ok());
+    let label = port.map_or_else(|| "Tyk".to_owned(), |port| format!("Tyk :{port}"));
+    let listener = Listener::elsewhere(label, port.into_iter().collect());
+    let route = Route { label: "every API".to_owned(), path: PathMatch::Any, when: Vec::new() };
+    let upstream = Upstream { label: "its upstreams".to_owned(), names: Vec::new(), protocol: Protocol::Http, place };
+    let arrivals = [Arrival::Unknown, Arrival::Unknown, Arrival::Unknown];
+    let logs = vec![Logged { what: Credential::AllHeaders, place, active }];
+    let hop = Hop { logs, ..Hop::new(listener, route, upstream, arrivals) };
+    Some(Configuration { files: vec![at.file], hops: vec![hop], ..Configuration::default() })
 }
 
 /// Finds the definitions in a tree.
