@@ -9,12 +9,11 @@ use super::files::Files;
 use super::gateway_api::listeners::{Listener, targets};
 use super::gateway_api::{self, Api, Class};
 use super::hop::{Cause, ClientAuth, Place};
-use super::{Configuration, Detail, FrontEnd, Hole, Rule, nginx, trusted};
+use super::matched::overlap;
+use super::sheet::{Sheet, Target, UNKNOWN, is_plain, quoted};
+use super::tree::At;
+use super::{Configuration, Detail, FrontEnd, Rule, trusted};
 use crate::config::kubernetes::{self, Manifests, Object};
-use crate::config::written::Written;
-use crate::gateway::matched::overlap;
-use crate::gateway::tree::At;
-use crate::syntax::directives;
 
 /// The group of its own objects.
 const GROUP: &[&str] = &["gateway.nginx.org"];
@@ -22,8 +21,6 @@ const GROUP: &[&str] = &["gateway.nginx.org"];
 const HTTP: &str = "http";
 const SERVER: &str = "http.server";
 const LOCATION: &str = "http.server.location";
-/// A word in nginx's configuration that nobody knows.
-const UNKNOWN: &str = "{{ unknown }}";
 
 /// NGINX Gateway Fabric.
 #[derive(Debug)]
@@ -96,27 +93,18 @@ impl FrontEnd for NginxFabric {
     }
 }
 
-/// Where requests go, found again by the place that sends them.
-struct Target {
-    route: String,
-    upstream: String,
-    names: Vec<String>,
-}
-
 /// Writes what the control plane would for a gateway.
 struct Writer<'w, 'a> {
     api: &'w Api<'a>,
     gateway: Object<'a>,
-    text: Written,
-    holes: Vec<Hole>,
-    targets: BTreeMap<Place, Target>,
+    sheet: Sheet,
     files: BTreeSet<u32>,
 }
 
 impl<'w, 'a> Writer<'w, 'a> {
     fn new(api: &'w Api<'a>, gateway: Object<'a>) -> Self {
         let files = BTreeSet::from([gateway.at.file]);
-        Self { api, gateway, text: Written::default(), holes: Vec::new(), targets: BTreeMap::new(), files }
+        Self { api, gateway, sheet: Sheet::default(), files }
     }
 
     fn configuration(mut self, manifests: &Manifests) -> Configuration {
@@ -153,9 +141,9 @@ impl<'w, 'a> Writer<'w, 'a> {
     /// A route whose gateway is not here: what its snippets do by name is known.
     fn alone(mut self) -> Configuration {
         let route = self.gateway;
-        self.text.line(route.at.place(), "server { listen 80; server_name _;");
+        self.sheet.text.line(route.at.place(), "server { listen 80; server_name _;");
         self.route(&route, &[], &mut BTreeSet::new());
-        self.text.line(route.at.place(), "}");
+        self.sheet.text.line(route.at.place(), "}");
         let mut configuration = self.lowered();
         for hop in &mut configuration.hops {
             hop.listener.auth = ClientAuth::Unknown;
@@ -166,19 +154,10 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 
     /// What nginx makes of what is written.
-    fn lowered(mut self) -> Configuration {
-        let (mut hops, unread) = nginx::written(&self.text);
-        // Words that stand for what is not known are ours, and no holes in anybody's text.
-        self.holes.extend(unread.into_iter().filter(|hole| hole.reason != "a part of a template"));
-        for hop in &mut hops {
-            if let Some(target) = self.targets.get(&hop.upstream.place) {
-                hop.route.label.clone_from(&target.route);
-                hop.upstream.label.clone_from(&target.upstream);
-                hop.upstream.names.clone_from(&target.names);
-            }
-        }
+    fn lowered(self) -> Configuration {
+        let (hops, holes) = self.sheet.hops();
         let (files, trusted) = (self.files.into_iter().collect(), trusted::trusted(&hops));
-        Configuration { trusted, files, hops, holes: self.holes, complete: false }
+        Configuration { trusted, files, hops, holes, complete: false }
     }
 
     /// The filters with snippets that a route names.
@@ -204,28 +183,18 @@ impl<'w, 'a> Writer<'w, 'a> {
         let log = found.and_then(|proxy| proxy.spec()?.path(&["logging", "accessLog"]));
         if let Some(format) = log.and_then(|log| log.get("format")) {
             self.files.insert(format.file);
-            self.text.part(format.place(), "log_format ngf_user_defined '");
-            self.text.inner(format.file, kubernetes::inner(self.api.files, format));
-            self.text.line(format.place(), "';");
-            self.text.line(format.place(), "access_log /dev/stdout ngf_user_defined;");
+            self.sheet.text.part(format.place(), "log_format ngf_user_defined '");
+            self.sheet.text.inner(format.file, kubernetes::inner(self.api.files, format));
+            self.sheet.text.line(format.place(), "';");
+            self.sheet.text.line(format.place(), "access_log /dev/stdout ngf_user_defined;");
         }
     }
 
-    /// Puts in what an object has for a context; of a snippet that would not stay within its braces, nothing is known.
+    /// Puts in what an object has for a context.
     fn snippets(&mut self, object: &Object<'a>, context: &str) {
         let snippets = object.spec().into_iter().flat_map(|spec| spec.list("snippets"));
-        for value in snippets.filter(|at| at.word("context") == Some(context)).filter_map(|at| at.get("value")) {
-            let inner = kubernetes::inner(self.api.files, value);
-            let document = directives::read(&inner.text, (0, inner.text.len()));
-            if let Some(hole) = document.holes.iter().find(|hole| !hole.template) {
-                let reason = format!("a snippet that can't be read: {}", hole.reason);
-                self.holes.push(Hole { place: value.place(), reason });
-                self.text.line(value.place(), UNKNOWN);
-                continue;
-            }
-            self.text.inner(value.file, inner);
-            self.text.line(value.place(), "");
-        }
+        let wanted = snippets.filter(|at| at.word("context") == Some(context)).filter_map(|at| at.get("value"));
+        wanted.for_each(|value| self.sheet.insert(self.api.files, value));
     }
 
     fn listener(&mut self, listener: &Listener<'a>, attached: &[(Object<'a>, At<'a>)], policies: &[Object<'a>]) {
@@ -254,13 +223,13 @@ impl<'w, 'a> Writer<'w, 'a> {
         let tls = listener.at.word("protocol") == Some("HTTPS");
         let port = listener.at.word("port").filter(|port| is_plain(port)).unwrap_or(if tls { "443" } else { "80" });
         for (name, routes) in by_name {
-            self.text.line(here, &format!("server {{ listen {port}{};", if tls { " ssl" } else { "" }));
-            self.text.line(here, &format!("server_name {name};"));
+            self.sheet.text.line(here, &format!("server {{ listen {port}{};", if tls { " ssl" } else { "" }));
+            self.sheet.text.line(here, &format!("server_name {name};"));
             if let Some((at, verified)) = listener.validation().filter(|_| tls) {
                 self.files.insert(at.file);
                 let verify = if verified { "on" } else { "optional_no_ca" };
                 let place = at.get("mode").unwrap_or(at).place();
-                self.text.line(place, &format!("ssl_client_certificate ca.pem; ssl_verify_client {verify};"));
+                self.sheet.text.line(place, &format!("ssl_client_certificate ca.pem; ssl_verify_client {verify};"));
             }
             policies.iter().for_each(|policy| self.snippets(policy, SERVER));
             let mut seen: BTreeSet<Place> = BTreeSet::new();
@@ -272,7 +241,7 @@ impl<'w, 'a> Writer<'w, 'a> {
             }
             let mut paths: BTreeSet<String> = BTreeSet::new();
             routes.iter().for_each(|route| self.route(route, policies, &mut paths));
-            self.text.line(here, "}");
+            self.sheet.text.line(here, "}");
         }
     }
 
@@ -305,7 +274,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         let Some(first) = backends.first() else { return };
         let here = first.get("name").unwrap_or(*first).place();
         let set = if route.kind == "GRPCRoute" { "grpc_set_header" } else { "proxy_set_header" };
-        self.text.line(here, &format!("location {selection} {{"));
+        self.sheet.text.line(here, &format!("location {selection} {{"));
         policies.iter().for_each(|policy| self.snippets(policy, LOCATION));
         let filters: Vec<At<'a>> = rule.list("filters").collect();
         for filter in &filters {
@@ -316,9 +285,9 @@ impl<'w, 'a> Writer<'w, 'a> {
                         self.files.insert(found.at.file);
                         self.snippets(&found, LOCATION);
                     }
-                    None => self.text.line(place, UNKNOWN),
+                    None => self.sheet.text.line(place, UNKNOWN),
                 },
-                Some("RequestRedirect") => self.text.line(place, "return 302 https://elsewhere.invalid;"),
+                Some("RequestRedirect") => self.sheet.text.line(place, "return 302 https://elsewhere.invalid;"),
                 Some("URLRewrite") => self.rewrite(filter.get("urlRewrite").unwrap_or(*filter), path),
                 Some("CORS") => self.cors(filter.get("cors").unwrap_or(*filter)),
                 _ => {}
@@ -326,16 +295,16 @@ impl<'w, 'a> Writer<'w, 'a> {
         }
         let host = filters.iter().find_map(|at| at.path(&["urlRewrite", "hostname"]));
         match host.and_then(|at| Some((at, at.text()?))) {
-            Some((at, name)) => self.text.line(at.place(), &format!("{set} Host {};", quoted(name))),
-            None => self.text.line(here, &format!("{set} Host $http_host;")),
+            Some((at, name)) => self.sheet.text.line(at.place(), &format!("{set} Host {};", quoted(name))),
+            None => self.sheet.text.line(here, &format!("{set} Host $http_host;")),
         }
-        self.text.line(here, &format!("{set} X-Forwarded-Host $http_host; {set} X-Forwarded-Proto $scheme;"));
-        self.text.line(here, &format!("{set} X-Forwarded-For $proxy_add_x_forwarded_for;"));
+        self.sheet.text.line(here, &format!("{set} X-Forwarded-Host $http_host; {set} X-Forwarded-Proto $scheme;"));
+        self.sheet.text.line(here, &format!("{set} X-Forwarded-For $proxy_add_x_forwarded_for;"));
         for modifier in filters.iter().filter_map(|at| at.get("requestHeaderModifier")) {
             self.modify(modifier, set);
         }
         let pass = if route.kind == "GRPCRoute" { "grpc_pass grpc://" } else { "proxy_pass http://" };
-        self.text.line(here, &format!("{pass}upstream_balancer; }}"));
+        self.sheet.text.line(here, &format!("{pass}upstream_balancer; }}"));
         let named = |at: &At<'a>| {
             let (name, namespace) = (at.word("name").unwrap_or("?"), at.word("namespace").or(route.namespace));
             self.api.objects.service_names(route.at.file, namespace, name, at.word("port").unwrap_or("80"))
@@ -345,7 +314,7 @@ impl<'w, 'a> Writer<'w, 'a> {
             upstream: format!("service {}", first.word("name").unwrap_or("?")),
             names: backends.iter().flat_map(named).collect(),
         };
-        self.targets.insert(here, target);
+        self.sheet.targets.insert(here, target);
     }
 
     fn modify(&mut self, modifier: At<'a>, set: &str) {
@@ -360,12 +329,12 @@ impl<'w, 'a> Writer<'w, 'a> {
                     String::new()
                 };
                 let value = at.word("value").unwrap_or(UNKNOWN);
-                self.text.line(place, &format!("{set} {name} \"{before}{}\";", inside(value)));
+                self.sheet.text.line(place, &format!("{set} {name} \"{before}{}\";", inside(value)));
             }
         }
         for at in modifier.list("remove") {
             if let Some(name) = at.text().filter(|name| is_plain(name)) {
-                self.text.line(at.place(), &format!("{set} {name} \"\";"));
+                self.sheet.text.line(at.place(), &format!("{set} {name} \"\";"));
             }
         }
     }
@@ -374,7 +343,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         let Some(replaced) = rewrite.get("path") else { return };
         let to = replaced.get("replacePrefixMatch").or_else(|| replaced.get("replaceFullPath")).unwrap_or(replaced);
         if to.text() != Some(path) || replaced.get("replaceFullPath").is_some() {
-            self.text.line(to.place(), "rewrite .* /rewritten break;");
+            self.sheet.text.line(to.place(), "rewrite .* /rewritten break;");
         }
     }
 
@@ -385,22 +354,15 @@ impl<'w, 'a> Writer<'w, 'a> {
             let Some(list) = policy.get(key) else { continue };
             let names: Vec<&str> = list.items().filter_map(At::text).collect();
             if !names.contains(&"*") {
-                self.text.line(list.place(), &format!("add_header {header} {} always;", quoted(&names.join(", "))));
+                self.sheet
+                    .text
+                    .line(list.place(), &format!("add_header {header} {} always;", quoted(&names.join(", "))));
             }
         }
     }
 }
 
-/// Whether a word can stand in nginx's configuration as it is.
-fn is_plain(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.*:/".contains(&byte))
-}
-
 /// A text within quotes, of which nginx takes nothing for a variable.
 fn inside(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "")
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

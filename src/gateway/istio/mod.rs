@@ -216,6 +216,8 @@ impl<'a> World<'a> {
             let gate = &gates[*member];
             let own: Vec<Object<'a>> =
                 bound.iter().filter(|(_, meant, _)| meant.contains(member)).map(|(route, ..)| *route).collect();
+            // Its routes may stand elsewhere.
+            complete &= !own.is_empty();
             complete &= bound.iter().filter(|(_, meant, _)| meant.contains(member)).all(|(_, _, open)| !open);
             files.insert(gate.object.at.file);
             files.extend(own.iter().map(|route| route.at.file));
