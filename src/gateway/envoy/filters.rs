@@ -242,7 +242,18 @@ impl<'a> Filter<'a> {
         if source.contains("SslConnection") || source.contains("eerCertificate") {
             return run.anything();
         }
-        for name in source.split(['"', '\'']).skip(1).step_by(2) {
+        // Without a condition anywhere, what is taken away is gone.
+        let sure = !source.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| matches!(word, "if" | "and" | "or"));
+        let removed: Vec<&str> = source
+            .split(":remove(")
+            .skip(1)
+            .filter_map(|rest| rest.trim_start().strip_prefix(['"', '\''])?.split(['"', '\'']).next())
+            .filter(|_| sure && !source.contains("envoy_on_response"))
+            .collect();
+        for name in &removed {
+            run.remove(name, self.at.place(), Cause::Removed);
+        }
+        for name in source.split(['"', '\'']).skip(1).step_by(2).filter(|name| !removed.contains(name)) {
             if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
                 run.set(name, vec![Value::Unknown], self.at.place(), Cause::Set);
             }

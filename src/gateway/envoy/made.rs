@@ -253,6 +253,13 @@ impl Headers {
         }
     }
 
+    /// Takes a header of this name away, as `at` says.
+    pub(in crate::gateway) fn remove_named(&mut self, graft: &Graft, at: At<'_>, name: &str) {
+        if !is_target(name) {
+            self.remove.push(graft.text(at, name));
+        }
+    }
+
     /// Something that can't be read is done before anything that can.
     pub(in crate::gateway) fn anything(&mut self, graft: &Graft, from: At<'_>) {
         self.remove.insert(0, graft.unknown(from));

@@ -23,6 +23,9 @@ pub(super) const GROUP: &[&str] = &["gateway.networking.k8s.io"];
 /// That of Envoy Gateway's policies.
 pub(super) const ENVOY_GATEWAY: &[&str] = &["gateway.envoyproxy.io"];
 
+/// Those of Traefik's middlewares, which routes may name.
+const TRAEFIK: &[&str] = &["traefik.io", "traefik.containo.us"];
+
 /// Gateways that are no other front end's.
 pub struct GatewayApi;
 
@@ -107,7 +110,8 @@ pub(super) fn fix(rule: Rule, cause: Cause, header: Option<&str>) -> String {
 /// Whether a text holds objects of the API, or classes of it.
 pub(super) fn speaks(text: &str) -> bool {
     let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
-    has("gateway.networking.k8s.io/") && has("kind") || is_envoy_gateway(text)
+    let middleware = || has("traefik.io/v1") && has("kind: Middleware") && has("customRequestHeaders");
+    has("gateway.networking.k8s.io/") && has("kind") || is_envoy_gateway(text) || middleware()
 }
 
 /// Whether a text holds policies of Envoy Gateway.

@@ -1,6 +1,6 @@
 //! Routes of the Gateway API: which requests they take, what their filters do, and where they send them.
 
-use super::{Api, ENVOY_GATEWAY, Manner};
+use super::{Api, ENVOY_GATEWAY, Manner, TRAEFIK};
 use crate::config::graft::Piece;
 use crate::config::kubernetes::Object;
 use crate::gateway::envoy::made::{self, Action, Entries, Headers};
@@ -150,6 +150,10 @@ impl<'a> Rule<'a, '_> {
             Some("ExtensionRef") => {
                 let reference = filter.get("extensionRef").unwrap_or(filter);
                 let named = |key| reference.word(key).unwrap_or_default();
+                if named("kind") == "Middleware" {
+                    self.middleware(filter, named("name"), into);
+                    return true;
+                }
                 let found = self.api.objects.find(
                     self.route.at.file,
                     &["gateway.envoyproxy.io"],
@@ -175,6 +179,27 @@ impl<'a> Rule<'a, '_> {
             _ => into.headers.anything(graft, filter),
         }
         true
+    }
+
+    /// What a middleware of Traefik does to headers; other things that it may do are not known.
+    fn middleware(&self, filter: At<'a>, name: &str, into: &mut Filtered<'a>) {
+        let graft = &self.api.graft;
+        let (from, namespace) = (self.route.at.file, self.route.namespace);
+        let found = self.api.objects.find(from, TRAEFIK, "Middleware", namespace, name).one();
+        let Some(spec) = found.and_then(|found| found.spec()) else { return into.headers.anything(graft, filter) };
+        if spec
+            .entries()
+            .any(|(kind, _)| !matches!(kind, "headers" | "stripPrefix" | "rateLimit" | "compress" | "retry"))
+        {
+            return into.headers.anything(graft, filter);
+        }
+        let changed = spec.path(&["headers", "customRequestHeaders"]);
+        for (name, value) in changed.into_iter().flat_map(At::entries) {
+            match value.node.text() {
+                Some("") => into.headers.remove_named(graft, value, name),
+                _ => into.headers.write(graft, value, name, value.text(), Action::Overwrite, true),
+            }
+        }
     }
 
     fn modify(&self, modifier: At<'a>, into: &mut Filtered<'a>) {

@@ -2,6 +2,7 @@
 
 use super::{World, chooses};
 use crate::config::graft::Piece;
+use crate::config::helm;
 use crate::config::kubernetes::{self, Manifests, Objects};
 use crate::gateway::envoy::made::{self, Edge};
 use crate::gateway::files::Files;
@@ -77,12 +78,7 @@ impl<'a> Meshes<'a> {
     pub(super) fn read(files: &Files, own: &[u32], manifests: &'a Manifests, objects: &Objects<'a>) -> Self {
         let mut all = Self { objects: Vec::new(), texts: Vec::new(), pods: Vec::new(), apart: Vec::new() };
         for object in objects.iter() {
-            let paths: [&[&str]; 3] = [
-                &["spec", "meshConfig"],
-                &["spec", "values", "meshConfig"],
-                &["spec", "values", "istiod", "meshConfig"],
-            ];
-            all.objects.extend(paths.iter().filter_map(|path| object.at.path(path)));
+            all.objects.extend(object.at.path(&["spec", "meshConfig"]));
             let named = object.name.is_some_and(|name| name == "istio" || name.starts_with("istio-"));
             if object.is(&[""], "ConfigMap")
                 && named
@@ -100,6 +96,9 @@ impl<'a> Meshes<'a> {
                 all.pods.push(Pod { labels: Some(labels), name: None });
                 all.apart.push((labels.file, node));
             }
+        }
+        for root in manifests.roots().filter(|root| root.get("apiVersion").is_some()) {
+            all.objects.extend(helm::values(root).into_iter().filter_map(|values| values.get("meshConfig")));
         }
         let holds = |at: &At<'_>| {
             let text = files.get(at.file).text.as_bytes();
