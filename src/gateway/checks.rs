@@ -435,8 +435,10 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
         }
         // Of some tokens: which, the gateway's own settings say.
         let some = event.cause == Cause::Consumed && slot.values.contains(&Value::Unknown);
-        let broken = broken(name, &slot.values, event.cause).or((some && evidence.dpop).then_some(Cause::Consumed));
-        let Some(cause) = broken else { continue };
+        // A proof that is passed on by name is meant to be looked at, and belongs to a token.
+        let with_proof = request.headers.get("dpop").is_some_and(|slot| slot.values == [Value::Client]);
+        let broken = broken(name, &slot.values, event.cause, with_proof);
+        let Some(cause) = broken.or((some && evidence.dpop).then_some(Cause::Consumed)) else { continue };
         // A proof that is taken away by name is evidence enough; a token may be somebody else's business.
         let named = event.cause != Cause::AllDropped && event.cause != Cause::NotListed;
         let severity = match (name, named) {
@@ -502,8 +504,8 @@ fn dpop<'a>(hop: &'a Hop, evidence: Evidence, faults: &mut Vec<Fault<'a>>) {
     }
 }
 
-/// Why the header is of no use to the upstream, if it is not.
-fn broken(name: &str, values: &[Value], cause: Cause) -> Option<Cause> {
+/// Why the header is of no use to the upstream, if it is not. `with_proof`: a proof goes on beside it.
+fn broken(name: &str, values: &[Value], cause: Cause, with_proof: bool) -> Option<Cause> {
     let same = |value: &Value| match value {
         Value::Client => true,
         Value::ClientHeader(other) => other == name,
@@ -514,7 +516,7 @@ fn broken(name: &str, values: &[Value], cause: Cause) -> Option<Cause> {
         [value] if same(value) => None,
         // What can't be told is not accused; nor is a gateway that logs itself in at the upstream with a password.
         values if values.contains(&Value::Unknown) => None,
-        [Value::Constant(text)] if text.to_ascii_lowercase().starts_with("basic ") => None,
+        [Value::Constant(text)] if !with_proof && text.to_ascii_lowercase().starts_with("basic ") => None,
         _ => Some(if cause == Cause::Untouched { Cause::Set } else { cause }),
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::cloud::{self, Referring};
 use super::files::Files;
 use super::hop::{
-    Carrier, Cause, ClientAuth, Event, Form, Listener, Part, PathMatch, Place, Rewrite, Route, Value as Held,
+    Carrier, Cause, ClientAuth, Event, Form, Listener, Others, Part, PathMatch, Place, Rewrite, Route, Value as Held,
 };
 use super::rule::Rule;
 use super::run::{Handshake, Run};
@@ -112,7 +112,8 @@ impl FrontEnd for Gcp {
 
 /// Whether a text holds exported resources: keys that few others have.
 fn is_export(name: &str, text: &str) -> bool {
-    const KEYS: &[&str] = &["pathMatchers", "mtlsPolicy", "loadBalancingScheme", "serverTlsPolicy", "compute#target"];
+    const KEYS: &[&str] =
+        &["defaultService", "mtlsPolicy", "loadBalancingScheme", "serverTlsPolicy", "urlMap", "customRequestHeaders"];
     let ending = name.rsplit('.').next().unwrap_or_default();
     matches!(ending, "yaml" | "yml" | "json")
         && KEYS.iter().any(|key| memchr::memmem::find(text.as_bytes(), key.as_bytes()).is_some())
@@ -294,8 +295,12 @@ impl<'e> Balancer<'e, '_> {
         blocks.flat_map(|level| level.blocks("header_action").all).for_each(|block| actions(block, &mut steps));
         let unknown = target.is_none();
         let arrivals = cloud::arrivals(self.handshake, |_, run| {
+            // A service that is not here may set headers, but for those that are dealt with here.
             if unknown {
-                run.anything();
+                for step in &steps {
+                    run.request.set(&step.name, vec![Held::Client], None);
+                }
+                run.request.others = Others::Unknown;
             }
             steps.iter().for_each(|step| step.apply(run));
         });
@@ -307,6 +312,9 @@ impl<'e> Balancer<'e, '_> {
             .find(|step| step.value.is_none() && hop.carriers.iter().any(|carrier| carrier.header == step.name));
         hop.lost = removed.map(|step| Event::new(step.place, Cause::Removed));
         for rewrite in action.into_iter().flat_map(|action| action.blocks("url_rewrite").all) {
+            // Where it can't be seen who is behind the service, the host that it is asked for says so.
+            let host = rewrite.text("host_rewrite").filter(|host| !host.is_empty() && hop.upstream.names.len() <= 1);
+            hop.upstream.names.extend(host.map(|host| format!("{}:443", host.to_ascii_lowercase())));
             for (key, part) in [
                 ("path_prefix_rewrite", Part::Path),
                 ("path_template_rewrite", Part::Path),

@@ -439,9 +439,10 @@ impl<'a> Api<'a> {
     fn rewrites(self, target: At<'a>, url: &str, listen: &str, host_told: bool, path_told: bool) -> Vec<Rewrite> {
         let mut rewrites = Vec::new();
         if self.on(&["proxy", "preserve_host_header"], &["upstream", "preserveHostHeader"]).is_none() {
-            let at =
-                self.get(&["proxy", "preserve_host_header"], &["upstream", "preserveHostHeader"]).unwrap_or(target);
-            rewrites.push(Rewrite { part: Part::Host, place: at.place(), told: host_told });
+            let written = self.get(&["proxy", "preserve_host_header"], &["upstream", "preserveHostHeader"]);
+            // Where nobody has said anything, whoever checks proofs knows his own name; another path is said anyway.
+            let told = host_told || written.is_none();
+            rewrites.push(Rewrite { part: Part::Host, place: written.unwrap_or(target).place(), told });
         }
         let rest = url.split("://").last().unwrap_or(url);
         let base = rest.split_once('/').map_or("", |(_, path)| path).trim_matches('/');

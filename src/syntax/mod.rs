@@ -9,6 +9,7 @@ pub mod calls;
 pub mod code;
 pub mod der;
 pub mod directives;
+pub mod go_template;
 pub mod haproxy;
 pub mod hcl;
 pub mod inner;

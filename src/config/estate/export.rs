@@ -8,7 +8,7 @@ use super::{Declared, Estate, Language, Link, Scope, Sources, Value};
 use crate::config::files::Files;
 use crate::config::terraform::{Folder, folder};
 use crate::config::tree::At;
-use crate::syntax::yaml::Node;
+use crate::syntax::yaml::{Kind, Node};
 
 /// The collections by which resources are named, with the types of Terraform for the same.
 const COLLECTIONS: &[(&str, &str)] = &[
@@ -21,7 +21,19 @@ const COLLECTIONS: &[(&str, &str)] = &[
     ("forwardingRules", "google_compute_global_forwarding_rule"),
 ];
 
-/// The collection that a document belongs to. What is exported need not say.
+/// What proxies for HTTPS alone have.
+const OF_HTTPS: [&str; 5] =
+    ["sslCertificates", "certificateMap", "certificateManagerCertificates", "sslPolicy", "serverTlsPolicy"];
+
+/// The resources of a document: one, or as many as a list has (`gcloud … list --format=json`).
+pub(super) fn resources(document: &Node) -> &[Node] {
+    match &document.kind {
+        Kind::Sequence(items) => items,
+        _ => std::slice::from_ref(document),
+    }
+}
+
+/// The collection that a resource belongs to. What is exported need not say.
 pub(super) fn collection(document: &Node) -> Option<&'static str> {
     let has = |key: &str| document.get(key).is_some();
     let said = |key: &str| document.get(key).and_then(Node::text).unwrap_or_default();
@@ -40,12 +52,13 @@ pub(super) fn collection(document: &Node) -> Option<&'static str> {
     }
     match () {
         () if has("mtlsPolicy") => Some("serverTlsPolicies"),
-        () if has("pathMatchers") && (has("defaultService") || has("defaultRouteAction")) => Some("urlMaps"),
-        () if has("urlMap") && (has("sslCertificates") || has("certificateMap") || has("serverTlsPolicy")) => {
-            Some("targetHttpsProxies")
-        }
+        () if said("defaultService").contains("backend") => Some("urlMaps"),
+        () if has("pathMatchers") && (has("defaultRouteAction") || has("defaultUrlRedirect")) => Some("urlMaps"),
+        () if has("urlMap") && OF_HTTPS.iter().any(|key| has(key)) => Some("targetHttpsProxies"),
+        () if said("urlMap").contains("urlMaps/") => Some("targetHttpProxies"),
         () if has("loadBalancingScheme") && has("target") => Some("forwardingRules"),
-        () if has("loadBalancingScheme") && has("backends") => Some("backendServices"),
+        () if has("loadBalancingScheme") && (has("backends") || has("protocol")) => Some("backendServices"),
+        () if has("customRequestHeaders") && (has("backends") || has("protocol")) => Some("backendServices"),
         () => None,
     }
 }
@@ -65,8 +78,8 @@ impl<'e> Estate<'e> {
                 missing: Vec::new(),
             });
             estate.numbers.push(*number);
-            for document in documents {
-                estate.export(At::root(*number, document));
+            for resource in documents.iter().flat_map(resources) {
+                estate.export(At::root(*number, resource));
             }
         }
         folders.into_values().collect()

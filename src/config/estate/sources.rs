@@ -109,7 +109,7 @@ impl Sources {
         };
         for number in own.iter().filter(other) {
             let mut stream = yaml::parse_functions(&files.get(*number).text);
-            if stream.documents.iter().any(|document| export::collection(document).is_some()) {
+            if stream.documents.iter().flat_map(export::resources).any(|one| export::collection(one).is_some()) {
                 sources.exports.insert(*number, stream.documents);
                 continue;
             }

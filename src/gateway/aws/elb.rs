@@ -18,12 +18,12 @@ const STORES: &[&str] = &["aws_lb_trust_store", "AWS::ElasticLoadBalancingV2::Tr
 const BOUND: &[&str] = &["certificate-bound", "certificate_bound", "x5t#s256", "tls_client_auth"];
 
 /// The headers that a listener tells of the certificate (Elastic Load Balancing, "HTTP headers and mutual TLS"): the
-/// header, the part of the attribute that renames it, what it holds.
+/// header, the part of the attribute that renames it, what it holds. Beside the whole certificate its parts say nothing more.
 const VERIFY: &[(&str, &str, Held)] = &[
     ("x-amzn-mtls-clientcert-leaf", "leaf", Held::Certificate(Form::PemEscaped)),
-    ("x-amzn-mtls-clientcert-subject", "subject", Held::Certificate(Form::Dn)),
+    ("x-amzn-mtls-clientcert-subject", "subject", Held::Other),
     ("x-amzn-mtls-clientcert-issuer", "issuer", Held::Other),
-    ("x-amzn-mtls-clientcert-serial-number", "serial_number", Held::Certificate(Form::Serial)),
+    ("x-amzn-mtls-clientcert-serial-number", "serial_number", Held::Other),
     ("x-amzn-mtls-clientcert-validity", "validity", Held::Other),
 ];
 const PASSTHROUGH: &[(&str, &str, Held)] = &[("x-amzn-mtls-clientcert", "", Held::Certificate(Form::PemEscaped))];
@@ -186,7 +186,8 @@ impl<'e> Balancer<'e> {
         let mut upstream = cloud::upstream(target, "target group", &["name"]);
         upstream.protocol = self.protocol;
         let arrivals = cloud::arrivals(self.handshake, |client, run| {
-            if self.protocol == Protocol::Http {
+            // A listener that knows nothing of certificates passes headers on like any others.
+            if self.protocol == Protocol::Http && self.handshake.auth != ClientAuth::Off {
                 self.tells.fill(client, run);
             }
         });

@@ -484,13 +484,21 @@ impl Gathered {
     }
 }
 
+/// Whether an expression puts what it encodes between colons, as RFC 9440 (section 2.1) has it: `":" + … + ":"`,
+/// `string.Concat(":", …, ":")`, `$":{…}:"`, `string.Format(":{0}:", …)`.
+fn is_between_colons(text: &str) -> bool {
+    text.matches("\":\"").count() >= 2 || text.contains("\":{") && text.contains("}:\"")
+}
+
 /// What the value of a header stands for.
 fn held(text: &str, header: &str) -> Held {
     if let Some(rest) = text.split("context.Request.Certificate").nth(1) {
         let has = |word: &str| text.contains(word);
         return match () {
             () if has("SHA256") => Held::Certificate(Form::Sha256),
-            () if has("RawData") || has("GetRawCertData") || has("Export") => Held::Certificate(Form::DerBase64),
+            () if has("RawData") || has("GetRawCertData") || has("Export") => {
+                Held::Certificate(if is_between_colons(text) { Form::Rfc9440 } else { Form::DerBase64 })
+            }
             () if has("Thumbprint") || has("GetCertHash") => Held::Certificate(Form::Sha1),
             () if has("Subject") || has("Issuer") => Held::Certificate(Form::Dn),
             () if has("SerialNumber") => Held::Certificate(Form::Serial),

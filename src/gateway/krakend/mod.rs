@@ -1,8 +1,15 @@
-//! KrakenD: `krakend.json`, in any of the formats it takes, and the parts that its templates are made of.
+//! KrakenD: `krakend.json`, in any of the formats it takes, what flexible configuration makes of templates, and parts of those.
 //!
 //! What decides: no header of the client goes on that `input_headers` does not name, neither for the endpoint nor for
 //! the backend; `tls.enable_mtls` demands a certificate that verifies, and nothing hands it on. See `router/gin`,
 //! `proxy/headers_filter.go` and `transport/http/server` of luraproject/lura.
+
+mod flexible;
+mod logs;
+
+use std::collections::BTreeSet;
+
+pub(super) use flexible::may_be_part;
 
 use super::document::Source;
 use super::evidence::Evidence;
@@ -14,7 +21,9 @@ use super::hop::{
 use super::run::{Handshake, Run, dial};
 use super::tree::{At, Switch};
 use super::trusted::{is_carrier, trusted};
-use super::{Configuration, Detail, FrontEnd, Rule};
+use super::{Configuration, Detail, FrontEnd, Hole, Rule};
+use crate::syntax::blank::UNKNOWN;
+use crate::syntax::yaml;
 
 /// How deep modifiers may nest.
 const DEEP: usize = 8;
@@ -34,11 +43,21 @@ impl FrontEnd for Krakend {
 
     fn recognises(&self, _: &str, text: &str) -> bool {
         let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
-        has("url_pattern") && has("endpoint") && has("backend") && !has("resource \"")
+        flexible::is_template(text)
+            || has("url_pattern") && has("endpoint") && has("backend") && !has("resource \"")
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
-        own.iter().filter_map(|number| configuration(files, *number)).collect()
+        let (templates, rest): (Vec<u32>, Vec<u32>) =
+            own.iter().partition(|number| flexible::is_template(&files.get(**number).text));
+        let mut used = BTreeSet::new();
+        let mut all = Vec::new();
+        for rendered in templates.iter().flat_map(|number| flexible::render(files, *number)) {
+            all.extend(of_template(files, &rendered));
+            used.extend(rendered.files);
+        }
+        all.extend(rest.iter().filter(|number| !used.contains(number)).filter_map(|number| of_file(files, *number)));
+        all
     }
 
     fn reason(&self, rule: Rule, cause: Cause) -> &'static str {
@@ -77,16 +96,47 @@ impl FrontEnd for Krakend {
                 format!("Write `\"input_headers\": [\"Authorization\", \"DPoP\"]`: {header} goes on only if it is named.")
             }
             (Rule::DpopBroken, _) => format!("Take {header} out of the modifier."),
+            (Rule::Logged, _) => "Leave the header out of the log's format, or write `\"report_headers\": false`.".to_owned(),
             _ => "Leave credentials and certificates to the gateway before KrakenD.".to_owned(),
         }
     }
 }
 
 /// Reads a file, if it is KrakenD's after all.
-fn configuration(files: &Files, number: u32) -> Option<Configuration> {
+fn of_file(files: &Files, number: u32) -> Option<Configuration> {
     let source = Source::read(files, number);
-    let dpop = Evidence::of(files, &[number]).dpop;
-    let mut into = Configuration { files: vec![number], ..Configuration::default() };
+    configuration(&source, Evidence::of(files, &[number]).dpop, vec![number])
+}
+
+/// Reads what templates have become.
+fn of_template(files: &Files, rendered: &flexible::Rendered) -> Option<Configuration> {
+    let numbers: Vec<u32> = rendered.files.iter().copied().collect();
+    let text = rendered.written.text();
+    let stream = yaml::parse_broken(text);
+    let mut holes = Vec::new();
+    if let Some((place, reason)) = stream.error {
+        let line = usize::try_from(place.line).unwrap_or(1).saturating_sub(1);
+        let at: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+        holes.push(Hole { place: offset(at), reason });
+    } else if let Some(at) = text.find(UNKNOWN) {
+        holes.push(Hole { place: offset(at), reason: "a template fills in parts of it".to_owned() });
+    }
+    // Places are those of the rendered text until they are put right.
+    let source = Source { file: 0, documents: stream.documents, holes };
+    let mut into = configuration(&source, Evidence::of(files, &numbers).dpop, numbers)?;
+    let right = |place: &mut Place| *place = rendered.written.place(place.start as usize, place.end as usize);
+    into.hops.iter_mut().for_each(|hop| hop.places(&mut |place| right(place)));
+    into.holes.iter_mut().for_each(|hole| right(&mut hole.place));
+    Some(into)
+}
+
+fn offset(at: usize) -> Place {
+    let at = u32::try_from(at).unwrap_or(u32::MAX);
+    Place { file: 0, start: at, end: at }
+}
+
+fn configuration(source: &Source, dpop: bool, files: Vec<u32>) -> Option<Configuration> {
+    let mut into = Configuration { files, ..Configuration::default() };
     let mut whole = false;
     for root in source.roots() {
         let service = Service { root, dpop };
@@ -108,7 +158,7 @@ fn configuration(files: &Files, number: u32) -> Option<Configuration> {
         return None;
     }
     into.complete = whole && source.holes.is_empty();
-    into.holes = source.holes;
+    into.holes.clone_from(&source.holes);
     into.trusted = trusted(&into.hops);
     Some(into)
 }
@@ -144,11 +194,6 @@ impl<'a> Passed<'a> {
 }
 
 impl<'a> Service<'a> {
-    /// What of `extra_config` stands under a name, for an endpoint, a backend or the service.
-    fn extra(at: At<'a>, name: &str) -> Option<At<'a>> {
-        at.get("extra_config")?.entries().find(|(key, _)| *key == name).map(|(_, at)| at)
-    }
-
     fn handshake(&self) -> (Handshake, Option<Place>, bool) {
         // A part of a configuration does not say how it is served.
         if self.root.get("endpoints").is_none() {
@@ -216,12 +261,13 @@ impl<'a> Service<'a> {
         };
         // What is not sent a proof compares none.
         let rewrites = if proofs.contains(&Value::Client) { rewrites(endpoint, backend) } else { Vec::new() };
-        let cors = Self::extra(self.root, "security/cors")
-            .or_else(|| Self::extra(self.root, "github_com/devopsfaith/krakend-cors"));
+        let cors = extra(self.root, "security/cors")
+            .or_else(|| extra(self.root, "github_com/devopsfaith/krakend-cors"));
         Some(Hop {
             lost: handshake.auth.asks().then(|| Event::new(place, Cause::Untouched)),
             rewrites,
             cors: cors.map(cors_of).into_iter().collect(),
+            logs: logs::of(self.root, endpoint, backend),
             consumes_authorization: consumes,
             ..Hop::new(listener, route, upstream, arrivals)
         })
@@ -268,11 +314,11 @@ impl<'a> Service<'a> {
             "modifier/request-body-generator",
         ];
         let scripted = SCRIPTS.iter().any(|name| {
-            Self::extra(endpoint, name)
-                .or_else(|| Self::extra(backend, name))
+            extra(endpoint, name)
+                .or_else(|| extra(backend, name))
                 .is_some_and(|at| !name.starts_with("modifier/lua") || at.get("pre").is_none_or(|pre| !pre.is_empty()))
         });
-        let endpoint_script = Self::extra(endpoint, "modifier/lua-endpoint").is_some_and(|at| at.get("pre").is_some());
+        let endpoint_script = extra(endpoint, "modifier/lua-endpoint").is_some_and(|at| at.get("pre").is_some());
         if scripted {
             way.anything();
         } else if endpoint_script || self.has_own_plugins() {
@@ -284,7 +330,7 @@ impl<'a> Service<'a> {
             }
         }
         let martian = ["modifier/martian", "github.com/devopsfaith/krakend-martian"];
-        if let Some(at) = martian.iter().find_map(|name| Self::extra(backend, name)) {
+        if let Some(at) = martian.iter().find_map(|name| extra(backend, name)) {
             modify(at, way, 0);
         }
     }
@@ -302,7 +348,7 @@ impl<'a> Service<'a> {
             "virtualhost",
             "wildcard",
         ];
-        let plugins = Self::extra(self.root, "plugin/http-server").into_iter().flat_map(|at| at.list("name"));
+        let plugins = extra(self.root, "plugin/http-server").into_iter().flat_map(|at| at.list("name"));
         plugins.into_iter().any(|name| name.text().is_none_or(|name| !SHIPPED.contains(&name)))
     }
 
@@ -310,11 +356,11 @@ impl<'a> Service<'a> {
     fn checked(&self, endpoint: At<'a>, backend: At<'a>) -> (bool, bool) {
         let validator = ["auth/validator", "github.com/devopsfaith/krakend-jose/validator"]
             .iter()
-            .any(|name| Self::extra(endpoint, name).is_some());
-        let at_the_door = ["auth/basic", "auth/api-keys"].iter().any(|name| Self::extra(endpoint, name).is_some());
+            .any(|name| extra(endpoint, name).is_some());
+        let at_the_door = ["auth/basic", "auth/api-keys"].iter().any(|name| extra(endpoint, name).is_some());
         let logs_in = ["auth/client-credentials", "auth/gcp", "auth/aws-sigv4", "auth/ntlm", "auth/digest"]
             .iter()
-            .any(|name| Self::extra(backend, name).is_some());
+            .any(|name| extra(backend, name).is_some());
         (validator, at_the_door || logs_in)
     }
 
@@ -334,6 +380,11 @@ impl<'a> Service<'a> {
             way.request.headers.insert("authorization".to_owned(), Slot { values: Vec::new(), event });
         }
     }
+}
+
+/// What of `extra_config` stands under a name, for an endpoint, a backend or the service.
+fn extra<'a>(at: At<'a>, name: &str) -> Option<At<'a>> {
+    at.get("extra_config")?.entries().find(|(key, _)| *key == name).map(|(_, at)| at)
 }
 
 /// What is changed of the target: always the host, which X-Forwarded-Host tells, and the path where the two differ.
