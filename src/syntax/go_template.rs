@@ -222,7 +222,8 @@ fn assigned(text: &str) -> (Vec<String>, Pipeline) {
     let variables = || {
         let at = text.find('=').filter(|_| text.starts_with('$'))?;
         let names = text[..at].trim_end_matches(':');
-        let named: Option<Vec<String>> = names.split(',').map(|name| Some(name.trim().strip_prefix('$')?.to_owned())).collect();
+        let named: Option<Vec<String>> =
+            names.split(',').map(|name| Some(name.trim().strip_prefix('$')?.to_owned())).collect();
         let plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         Some((named.filter(|all| all.iter().all(plain))?, &text[at + 1..]))
     };
@@ -379,7 +380,9 @@ mod tests {
         let [Node::If(branches, _)] = &parse(text)[..] else { panic!("a condition") };
         let [call] = branches[0].0.as_slice() else { panic!("one call") };
         assert_eq!(call.len(), 3);
-        assert!(matches!(&call[1], Operand::Group(inner, _) if inner[0][1] == Operand::Variable(String::new(), vec!["a".into(), "b".into()])));
+        assert!(
+            matches!(&call[1], Operand::Group(inner, _) if inner[0][1] == Operand::Variable(String::new(), vec!["a".into(), "b".into()]))
+        );
     }
 
     proptest! {

@@ -80,14 +80,18 @@ impl Parts {
         let folder = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
         let here = folder(files.get(number).path());
         let mut parts = Self { settings: BTreeMap::new(), others: Vec::new() };
-        for (other, text) in files.iter().filter(|(other, text)| *other != number && may_be_part(text.path(), &text.text)) {
+        for (other, text) in
+            files.iter().filter(|(other, text)| *other != number && may_be_part(text.path(), &text.text))
+        {
             // The folder that has the one of settings stands around the template, or within its folder.
             let path = text.path();
             let named = |name: &str| path.split('/').rev().skip(1).any(|part| part == name);
             let outer = FOLDERS.iter().filter_map(|name| path.find(&format!("{name}/"))).min().unwrap_or_default();
             let outer = path[..outer].trim_end_matches('/');
             let around = |inner: &str, outer: &str| {
-                inner.strip_prefix(outer).is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
+                inner
+                    .strip_prefix(outer)
+                    .is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
             };
             let within_archive = text.origin.member.is_some() == files.get(number).origin.member.is_some();
             if !within_archive || !around(&here, outer) && !around(outer, &here) {
@@ -300,7 +304,8 @@ impl<'r> Renderer<'r> {
         match operand {
             Operand::Field(names) => self.fields(about.clone(), names),
             Operand::Variable(name, names) => {
-                let value = self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+                let value =
+                    self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone());
                 self.fields(value.unwrap_or(Value::Unknown), names)
             }
             Operand::Text(text) => Value::Text(text.clone(), None),
@@ -345,11 +350,15 @@ impl<'r> Renderer<'r> {
             _ => Value::Unknown,
         };
         match (name, arguments) {
-            ("include", [name, ..]) => match text(name).and_then(|name| self.parts.named(self.files, &name, "partials")) {
-                Some(number) => Value::Raw(number, 0, self.files.get(number).text.trim_end().len()),
-                None => Value::Unknown,
-            },
-            ("marshal" | "toJson" | "toPrettyJson" | "mustToJson" | "toRawJson", [Value::Tree(at)]) => self.encoded(*at),
+            ("include", [name, ..]) => {
+                match text(name).and_then(|name| self.parts.named(self.files, &name, "partials")) {
+                    Some(number) => Value::Raw(number, 0, self.files.get(number).text.trim_end().len()),
+                    None => Value::Unknown,
+                }
+            }
+            ("marshal" | "toJson" | "toPrettyJson" | "mustToJson" | "toRawJson", [Value::Tree(at)]) => {
+                self.encoded(*at)
+            }
             ("quote", [value]) => text(value).map_or(Value::Unknown, |text| Value::Text(format!("\"{text}\""), None)),
             ("default", [fallback, value]) => match truth(value) {
                 Some(true) => value.clone(),
@@ -361,7 +370,8 @@ impl<'r> Renderer<'r> {
             ("or" | "coalesce", all) => chosen(all, true),
             ("eq", [one, others @ ..]) if !others.is_empty() => {
                 let one = text(one);
-                let same = others.iter().map(|other| Some(one.as_ref()? == &text(other)?)).collect::<Option<Vec<bool>>>();
+                let same =
+                    others.iter().map(|other| Some(one.as_ref()? == &text(other)?)).collect::<Option<Vec<bool>>>();
                 same.map_or(Value::Unknown, |same| Value::Bool(same.contains(&true)))
             }
             ("ne", [one, other]) => match (text(one), text(other)) {
@@ -382,7 +392,10 @@ impl<'r> Renderer<'r> {
                 Value::Number(_) => {
                     let wanted = number(1).unwrap_or_default();
                     let all = members(&value);
-                    usize::try_from(wanted).ok().and_then(|at| all.get(at).map(|(_, value)| value.clone())).unwrap_or(Value::Nil)
+                    usize::try_from(wanted)
+                        .ok()
+                        .and_then(|at| all.get(at).map(|(_, value)| value.clone()))
+                        .unwrap_or(Value::Nil)
                 }
                 key => text(key).map_or(Value::Unknown, |key| self.fields(value, &[key])),
             }),
@@ -451,9 +464,8 @@ fn chosen<'a>(all: &[Value<'a>], wanted: bool) -> Value<'a> {
 
 /// What a loop goes through, with numbers or keys; of what is not known, one that stands for all.
 fn members<'a>(value: &Value<'a>) -> Vec<(Value<'a>, Value<'a>)> {
-    let numbered = |values: Vec<Value<'a>>| -> Vec<(Value<'a>, Value<'a>)> {
-        (0..).map(Value::Number).zip(values).collect()
-    };
+    let numbered =
+        |values: Vec<Value<'a>>| -> Vec<(Value<'a>, Value<'a>)> { (0..).map(Value::Number).zip(values).collect() };
     match value {
         Value::Tree(at) if matches!(at.node.kind, yaml::Kind::Sequence(_)) => {
             numbered(at.items().map(Value::Tree).collect())
@@ -498,7 +510,10 @@ mod tests {
         let template = "[{{ range $i, $e := .urls.all }}{{ if $i }},{{ end }}{{ template \"one.tmpl\" $e }}{{ end }}] {{ include \"p.json\" }} {{ marshal .urls.headers }} {{ env \"X\" }}";
         let texts = [
             ("c/krakend.tmpl", template),
-            ("c/settings/urls.json", "{\"all\": [{\"path\": \"/a\"}, {\"path\": \"/b\"}], \"headers\": [\"X\", \"Y\"]}"),
+            (
+                "c/settings/urls.json",
+                "{\"all\": [{\"path\": \"/a\"}, {\"path\": \"/b\"}], \"headers\": [\"X\", \"Y\"]}",
+            ),
             ("c/partials/p.json", "{\"p\": 1}\n"),
             ("c/templates/one.tmpl", "{{ with .path }}\"{{ . }}\"{{ end }}"),
         ];
@@ -517,7 +532,13 @@ mod tests {
 
     #[test]
     fn what_is_not_known_stands_for_itself_once() {
-        assert_eq!(rendered(&[("k.tmpl", "[{{ range $i, $e := .no }}{{ if $i }},{{ end }}{{ $e.x }}{{ end }}]")]), [format!("[{UNKNOWN}]")]);
-        assert_eq!(rendered(&[("k.tmpl", "{{ define \"a\" }}{{ template \"a\" . }}{{ end }}{{ template \"a\" . }}x")]), ["x"]);
+        assert_eq!(
+            rendered(&[("k.tmpl", "[{{ range $i, $e := .no }}{{ if $i }},{{ end }}{{ $e.x }}{{ end }}]")]),
+            [format!("[{UNKNOWN}]")]
+        );
+        assert_eq!(
+            rendered(&[("k.tmpl", "{{ define \"a\" }}{{ template \"a\" . }}{{ end }}{{ template \"a\" . }}x")]),
+            ["x"]
+        );
     }
 }

@@ -8,7 +8,8 @@ use crate::gateway::tree::{At, Switch};
 /// What a way writes.
 pub(super) fn of(root: At<'_>, endpoint: At<'_>, backend: At<'_>) -> Vec<Logged> {
     let mut found = Vec::new();
-    let names = ["telemetry/logging", "github_com/devopsfaith/krakend-gologging", "github.com/devopsfaith/krakend-gologging"];
+    let names =
+        ["telemetry/logging", "github_com/devopsfaith/krakend-gologging", "github.com/devopsfaith/krakend-gologging"];
     let silent = extra(root, "router").is_some_and(|at| at.switch("disable_access_log", false) == Switch::On);
     for logging in [root, backend].into_iter().flat_map(|at| names.iter().filter_map(move |name| extra(at, name))) {
         let chosen = logging.get("access_log_format").filter(|at| at.text() == Some("custom") && !silent);
@@ -41,7 +42,8 @@ fn traced(telemetry: At<'_>) -> Option<Logged> {
     ["global", "proxy", "backend"].iter().filter_map(|name| layers.get(name)).find_map(|layer| {
         let layer = if layer.get("report_headers").is_some() { layer } else { layer.get("traces")? };
         let reported = layer.get("report_headers").filter(|_| layer.switch("report_headers", false) == Switch::On)?;
-        let skipped = |name: &str| layer.list("skip_headers").filter_map(At::text).any(|one| one.eq_ignore_ascii_case(name));
+        let skipped =
+            |name: &str| layer.list("skip_headers").filter_map(At::text).any(|one| one.eq_ignore_ascii_case(name));
         let what = match (skipped("authorization"), skipped("dpop")) {
             (true, true) => return None,
             (true, false) => Credential::OtherHeaders,

@@ -43,8 +43,7 @@ impl FrontEnd for Krakend {
 
     fn recognises(&self, _: &str, text: &str) -> bool {
         let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
-        flexible::is_template(text)
-            || has("url_pattern") && has("endpoint") && has("backend") && !has("resource \"")
+        flexible::is_template(text) || has("url_pattern") && has("endpoint") && has("backend") && !has("resource \"")
     }
 
     fn lower(&self, files: &Files, own: &[u32]) -> Vec<Configuration> {
@@ -261,8 +260,8 @@ impl<'a> Service<'a> {
         };
         // What is not sent a proof compares none.
         let rewrites = if proofs.contains(&Value::Client) { rewrites(endpoint, backend) } else { Vec::new() };
-        let cors = extra(self.root, "security/cors")
-            .or_else(|| extra(self.root, "github_com/devopsfaith/krakend-cors"));
+        let cors =
+            extra(self.root, "security/cors").or_else(|| extra(self.root, "github_com/devopsfaith/krakend-cors"));
         Some(Hop {
             lost: handshake.auth.asks().then(|| Event::new(place, Cause::Untouched)),
             rewrites,
