@@ -1,31 +1,116 @@
-//! Filters that an application brings along: what they do is code, of which little is read. Of those that see the client's
-//! certificate and stand in every request's way it is known that they may hand it on; of one that plainly does, and plainly
-//! lets requests without a certificate go on as they came, that is known, too.
+//! Filters that an application brings along: which there are, where they stand in a request's way, and what a request becomes
+//! in them. What one does is read from its code as far as that is plain (`reading`); of others that see the client's
+//! certificate it is known that they may hand it on.
 
+use super::reading::{self, Does};
 use crate::gateway::files::{Files, folder};
-use crate::gateway::hop::{Cause, Event, Form, Place, Slot, Value};
+use crate::gateway::hop::{Carrier, Cause, Logged, Slot, Value};
 use crate::gateway::run::Run;
 use crate::syntax::code::{Call, Piece, pieces};
 
 /// Kinds of filters that stand in the way of all requests, unlike those that a route names.
 const GLOBAL: [&str; 4] = ["GlobalFilter", "WebFilter", "HttpHeadersFilter", "OncePerRequestFilter"];
+/// The end of the name of what makes filters that routes name.
+const FACTORY: &str = "GatewayFilterFactory";
 /// What they come to the certificate by.
 const CERTIFICATE: [&str; 5] = ["SslInfo", "sslInfo", "X509Certificate", "SSLSession", "PeerCertificates"];
 /// Where an application's own sources lie, below the folder of the application.
 const SOURCES: &str = "src/main/";
 
-/// Whether a text has a filter that may hand certificates on, or may take headers away.
+/// Whether a text has filters that may do something to headers.
 pub(super) fn recognises(name: &str, text: &str) -> bool {
     let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
     !name.contains("src/test/")
-        && GLOBAL.iter().any(|kind| has(kind))
-        && ["header", "Header"].iter().any(|word| has(word))
-        && (sees_certificates(text) || has("remove("))
+        && (GLOBAL.iter().any(has) || has(&FACTORY))
+        && ["header", "Header"].iter().any(has)
+        && (CERTIFICATE.iter().any(has) || ["DPoP", "dpop", "uthorization", "AUTHORIZATION", "log"].iter().any(has))
 }
 
-/// Whether a filter comes by the client's certificate.
-fn sees_certificates(text: &str) -> bool {
-    CERTIFICATE.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+/// A filter of an application's own.
+#[derive(Debug, Clone)]
+pub(super) struct Own {
+    pub(super) file: u32,
+    /// By which routes name it; none: it stands in every request's way.
+    name: Option<String>,
+    /// It sees certificates, and what it does with them is not known.
+    unknown: bool,
+    does: Does,
+}
+
+impl Own {
+    pub(super) fn read(files: &Files, file: u32) -> Self {
+        let text = &files.get(file).text;
+        let sees = CERTIFICATE.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some());
+        let does = reading::read(file, text);
+        let name = name_of(text);
+        // What a servlet's filter does is done in wrappers, and not read.
+        let unknown = sees && does.sets.is_empty();
+        Self { file, name, unknown, does }
+    }
+
+    /// Whether routes name it so; `None` asks for those that nobody needs to name.
+    pub(super) fn is_called(&self, name: Option<&str>) -> bool {
+        self.name.as_deref() == name
+    }
+
+    /// Nothing is known of it, or nothing that matters.
+    pub(super) const fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+
+    /// What it writes to logs.
+    pub(super) fn logs(&self) -> &[Logged] {
+        &self.does.logs
+    }
+
+    /// The headers that it puts the certificate into.
+    pub(super) fn carriers(&self) -> impl Iterator<Item = Carrier> + '_ {
+        self.does.sets.iter().map(|set| Carrier { header: set.header.clone(), form: set.form, place: set.place })
+    }
+
+    /// Sends a request through.
+    pub(super) fn apply(&self, run: &mut Run) {
+        if self.unknown {
+            // Everything but the client's tokens and proofs may be another.
+            let kept = ["authorization", "dpop"].map(|name| (name, run.slot(name)));
+            run.anything();
+            for (name, slot) in kept {
+                run.request.headers.insert(name.to_owned(), slot);
+            }
+        }
+        for (name, place) in &self.does.removes {
+            run.remove(name, *place, Cause::Removed);
+        }
+        for set in &self.does.sets {
+            let before = run.slot(&set.header);
+            // Which of the two comes first is decided by an order that is not known.
+            if before.values != [Value::Client] {
+                run.request.headers.insert(set.header.clone(), Slot { values: vec![Value::Unknown], event: None });
+            } else if run.presented {
+                let mut values = if set.beside { before.values } else { Vec::new() };
+                values.push(Value::Certificate(set.form));
+                run.set(&set.header, values, set.place, if set.beside { Cause::Appended } else { Cause::Set });
+            } else if set.sometimes {
+                run.set(&set.header, before.values, set.place, Cause::Conditional);
+            } else {
+                run.request.headers.insert(set.header.clone(), Slot { values: vec![Value::Unknown], event: None });
+            }
+        }
+    }
+}
+
+/// By which name routes know what a factory makes.
+fn name_of(text: &str) -> Option<String> {
+    if GLOBAL.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some()) {
+        return None;
+    }
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let declared = text.match_indices("class ").filter_map(|(at, found)| {
+        let rest = &text[at + found.len()..];
+        let name = &rest[..rest.find(|c| !word(c)).unwrap_or(rest.len())];
+        Some(name.strip_suffix(FACTORY).filter(|name| !name.is_empty())?.to_owned())
+    });
+    Some(declared.into_iter().next().unwrap_or_default())
 }
 
 /// The folder of the application that a file belongs to: around its sources, or the file's own.
@@ -34,42 +119,16 @@ pub(super) fn application(files: &Files, number: u32) -> &str {
     path.find(SOURCES).map_or_else(|| folder(path), |at| &path[..at])
 }
 
-/// What is known of an application's filters that see certificates.
-#[derive(Debug)]
-pub(super) struct Filters {
-    forwarding: Option<Forwarding>,
-}
-
-impl Filters {
-    /// Those of the code that run in the application of these settings, if any do: what lies beside them, or in no application
-    /// that has settings of its own (`others` are all of those).
-    pub(super) fn of(files: &Files, code: &[u32], settings: &[u32], others: &[u32]) -> Option<Self> {
-        let around = |number: u32| {
-            let path = files.get(number).path();
-            path.find(SOURCES).map(|at| &path[..at])
-        };
-        let runs = |number: &&u32| {
-            let own = around(**number);
-            let in_own = |all: &[u32]| all.iter().any(|other| around(*other) == own);
-            own.is_none() || in_own(settings) || !in_own(others) || settings.iter().all(|one| around(*one).is_none())
-        };
-        let own: Vec<u32> = code.iter().filter(runs).copied().collect();
-        let sees = own.iter().any(|number| sees_certificates(&files.get(*number).text));
-        sees.then(|| Self { forwarding: Forwarding::of(files, &own) })
-    }
-
-    /// Sends a request through: everything but the client's tokens and proofs may be another, and what is known of one filter.
-    pub(super) fn run(&self, run: &mut Run) {
-        let known = self.forwarding.as_ref().map(|known| (known, run.slot(&known.header)));
-        let kept = ["authorization", "dpop"].map(|name| (name, run.slot(name)));
-        run.anything();
-        for (name, slot) in kept {
-            run.request.headers.insert(name.to_owned(), slot);
-        }
-        if let Some((known, before)) = known {
-            known.apply(run, before);
-        }
-    }
+/// Whether code runs in the application of these settings: it lies beside them, or in no application that has settings of
+/// its own (`others` are all of those).
+pub(super) fn beside(files: &Files, code: u32, settings: &[u32], others: &[u32]) -> bool {
+    let application = |number: u32| {
+        let path = files.get(number).path();
+        path.find(SOURCES).map(|at| &path[..at])
+    };
+    let own = application(code);
+    let in_own = |all: &[u32]| all.iter().any(|other| application(*other) == own);
+    own.is_none() || in_own(settings) || !in_own(others) || settings.iter().all(|one| application(*one).is_none())
 }
 
 /// A filter that sets a header from the certificate where there is one, and else lets the request go on as it came.

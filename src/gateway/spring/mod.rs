@@ -1,5 +1,5 @@
 //! Spring Cloud Gateway: routes and filters in `application.yml` and `application.properties`, with their profiles, those
-//! that code beside them writes, and whether that sees the client's certificate.
+//! that code beside them writes, and filters of the application's own.
 //!
 //! What decides: `server.ssl.client-auth` asks for certificates, and no filter that comes with the gateway hands one on;
 //! filters of all routes come before those of a route; X-Forwarded-Host and -Prefix tell what was rewritten, from 4.3 on only
@@ -8,6 +8,7 @@
 
 mod code;
 mod filters;
+mod reading;
 mod routes;
 mod settings;
 
@@ -21,7 +22,7 @@ use super::hop::{
 use super::run::{Handshake, Run, dial};
 use super::trusted::trusted;
 use super::{Configuration, FrontEnd, Hole, Rule, is_code};
-use code::Filters;
+use code::Own;
 use filters::Filter;
 use settings::{Assembled, Settings};
 
@@ -74,12 +75,14 @@ impl FrontEnd for Spring {
         for (_, alone) in written.iter().filter(|(application, _)| !known.contains(*application)) {
             assembled.push(Assembled { files: alone.files.clone(), ..Assembled::default() });
         }
+        let filters: Vec<Own> = filters.iter().map(|number| Own::read(files, *number)).collect();
         assembled
             .iter()
             .filter_map(|one| {
                 let application = one.files.first().map(|number| code::application(files, *number));
                 let written = application.and_then(|application| written.get(application));
-                configuration(one, written, Filters::of(files, &filters, &one.files, &own).as_ref())
+                let beside = |filter: &&Own| code::beside(files, filter.file, &one.files, &own);
+                configuration(one, written, &filters.iter().filter(beside).collect::<Vec<_>>())
             })
             .collect()
     }
@@ -88,7 +91,8 @@ impl FrontEnd for Spring {
         match (rule, cause) {
             (Rule::Stripped, _) => "spring-gateway-client-cert-not-forwarded",
             (Rule::Spoofable, _) => "spring-gateway-cert-header-passed",
-            (Rule::NotRequested | Rule::Malformed | Rule::Weak | Rule::Unverified, _) => "spring-gateway-client-cert",
+            (Rule::NotRequested, _) => "spring-gateway-client-cert-not-requested",
+            (Rule::Malformed | Rule::Weak | Rule::Unverified, _) => "spring-gateway-client-cert",
             (Rule::DpopBroken, Cause::NotListed) => "spring-gateway-cors-missing-dpop",
             (Rule::DpopBroken, Cause::Rewritten) => "spring-gateway-rewrite-htu",
             (Rule::DpopBroken, _) => "spring-gateway-removes-dpop",
@@ -102,6 +106,9 @@ impl FrontEnd for Spring {
             (Rule::Stripped, _) => {
                 "Name a filter of your own in default-filters that removes the header and sets it from exchange.getRequest().getSslInfo()."
             }
+            (Rule::Spoofable, Cause::Conditional | Cause::Appended) => {
+                return format!("Remove {header} first, for every request: `headers(h -> h.remove(\"{header}\"))`.");
+            }
             (Rule::Spoofable, _) => {
                 return format!(
                     "Take {header} away before anything sets it: `RemoveRequestHeader={header}`, or `headers.remove(…)` in the filter."
@@ -114,7 +121,13 @@ impl FrontEnd for Spring {
                 "Write `PreserveHostHeader` and keep the path, or have X-Forwarded-Host and -Prefix tell them: from 4.3 on that takes `trusted-proxies`, and StripPrefix where the path is cut."
             }
             (Rule::DpopBroken, _) => return format!("Drop the filter that removes or replaces {header}."),
-            (Rule::Logged, _) => "Write `wiretap: false`, or keep reactor.netty at INFO.",
+            (Rule::Logged, _) => {
+                "Write `wiretap: false`, or keep reactor.netty at INFO; in code, log no headers with credentials."
+            }
+            (Rule::NotRequested, _) => "Write `client-auth: need` (or `want`) under `server.ssl`.",
+            (Rule::Malformed | Rule::Weak, _) => {
+                "Send the whole certificate on one line: `Base64.getEncoder().encodeToString(certificate.getEncoded())`."
+            }
             _ => "Leave certificates to a gateway before this one.",
         };
         text.to_owned()
@@ -154,15 +167,15 @@ struct Written {
     routes: Vec<Definition>,
 }
 
-/// `code`: filters of the application's own that see the certificates of all clients.
-fn configuration(assembled: &Assembled, written: Option<&Written>, code: Option<&Filters>) -> Option<Configuration> {
+/// `own`: filters that the application brings along.
+fn configuration(assembled: &Assembled, written: Option<&Written>, own: &[&Own]) -> Option<Configuration> {
     let settings = &assembled.settings;
     let defaults = filters::read(settings, "defaultfilters");
     let routes = settings.numbered("routes");
     let routes = routes.iter().filter_map(|key| Definition::of_settings(settings, key, &defaults));
     let mut into = Configuration { files: assembled.files.clone(), ..Configuration::default() };
     for definition in routes.chain(written.iter().flat_map(|written| written.routes.clone())).take(MOST) {
-        into.hops.extend(hop(settings, &definition, code));
+        into.hops.extend(hop(settings, &definition, own));
     }
     if into.hops.is_empty() && settings.numbered("routes").is_empty() {
         return None;
@@ -171,9 +184,12 @@ fn configuration(assembled: &Assembled, written: Option<&Written>, code: Option<
         into.holes.push(Hole { place: *place, reason: reason.clone() });
     }
     into.files.extend(written.iter().flat_map(|written| &written.files));
+    into.files.extend(own.iter().map(|filter| filter.file));
     into.files.sort_unstable();
     into.files.dedup();
-    into.complete = into.holes.is_empty() && code.is_none() && written.is_none();
+    // Where nothing is said of TLS, it may be said elsewhere.
+    let known = own.iter().all(|filter| !filter.is_unknown()) && (own.is_empty() || handshake(settings).2);
+    into.complete = into.holes.is_empty() && known && written.is_none();
     into.trusted = trusted(&into.hops);
     Some(into)
 }
@@ -196,7 +212,7 @@ fn handshake(settings: &Settings) -> (Handshake, Option<Place>, bool) {
     (Handshake { auth, required }, place.filter(|_| auth.asks()), tls)
 }
 
-fn hop(settings: &Settings, definition: &Definition, code: Option<&Filters>) -> Option<Hop> {
+fn hop(settings: &Settings, definition: &Definition, own: &[&Own]) -> Option<Hop> {
     let Definition { id, uri, place, filters: chain, predicates } = definition;
     // Requests that the application answers itself.
     let stays = ["no://", "forward:"].iter().any(|scheme| uri.starts_with(scheme));
@@ -208,10 +224,13 @@ fn hop(settings: &Settings, definition: &Definition, code: Option<&Filters>) -> 
     let arrivals = Client::ALL.map(|client| {
         handshake.arrival(client, |presented| {
             let mut run = Run::new(presented);
-            chain.iter().for_each(|filter| filter.apply(&mut run));
-            if let Some(own) = code {
-                own.run(&mut run);
+            for filter in chain {
+                match own.iter().find(|own| own.is_called(Some(&filter.name))) {
+                    Some(own) => own.apply(&mut run),
+                    None => filter.apply(&mut run),
+                }
             }
+            own.iter().filter(|own| own.is_called(None)).for_each(|own| own.apply(&mut run));
             lost = run.lost.clone().or(lost.take());
             Some(run.request)
         })
@@ -256,10 +275,15 @@ fn hop(settings: &Settings, definition: &Definition, code: Option<&Filters>) -> 
     };
     let label = id.as_ref().map_or_else(|| format!("the route to {shown}"), |id| format!("route {id}"));
     let route = Route { label, path, when: Vec::new() };
+    let used = || {
+        let named = |own: &Own| chain.iter().any(|filter| own.is_called(Some(&filter.name)));
+        own.iter().filter(move |own| own.is_called(None) || named(own))
+    };
     Some(Hop {
         lost,
         rewrites: rewrites(settings, chain, *place),
-        logs: wiretap(settings).into_iter().collect(),
+        carriers: used().flat_map(|own| own.carriers()).collect(),
+        logs: wiretap(settings).into_iter().chain(used().flat_map(|own| own.logs().iter().cloned())).collect(),
         cors: cors(settings),
         consumes_authorization: chain.iter().any(|filter| filter.name == "TokenRelay"),
         ..Hop::new(listener, route, upstream, arrivals)

@@ -47,7 +47,7 @@ resource "aws_lb_listener" "partners" {
 
   default_action {
     type             = "forward"
-    target_group_arn = aws_lb_target_group.blue.arn
+    target_group_arn = aws_lb_target_group.partners.arn
   }
 }
 
@@ -61,6 +61,13 @@ resource "aws_lb_target_group" "blue" {
 resource "aws_lb_target_group" "green" {
   name     = "green"
   port     = 8080
+  protocol = "HTTP"
+  vpc_id   = "vpc-1"
+}
+
+resource "aws_lb_target_group" "partners" {
+  name     = "partners"
+  port     = 8081
   protocol = "HTTP"
   vpc_id   = "vpc-1"
 }
