@@ -96,7 +96,7 @@ impl FrontEnd for Spring {
             (Rule::DpopBroken, Cause::NotListed) => "spring-gateway-cors-missing-dpop",
             (Rule::DpopBroken, Cause::Rewritten) => "spring-gateway-rewrite-htu",
             (Rule::DpopBroken, _) => "spring-gateway-removes-dpop",
-            (Rule::Logged, _) => "spring-gateway-wiretap",
+            (Rule::Logged, _) => "spring-gateway-log-credentials",
         }
     }
 

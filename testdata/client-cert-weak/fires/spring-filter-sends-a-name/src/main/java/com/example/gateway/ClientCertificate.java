@@ -2,7 +2,7 @@ package com.example.gateway;
 import org.springframework.cloud.gateway.filter.GlobalFilter;
 import org.springframework.http.server.reactive.SslInfo;
 @Component
-public class F implements GlobalFilter, Ordered {
+public class ClientCertificate implements GlobalFilter, Ordered {
   @Override
   public Mono<Void> filter(ServerWebExchange exchange, GatewayFilterChain chain) {
     X509Certificate cert = exchange.getRequest().getSslInfo().getPeerCertificates()[0];
