@@ -87,15 +87,17 @@ struct Reader<'a> {
 }
 
 /// What ended a block.
-enum End {
-    Text,
-    End,
+enum Ended {
+    /// The text's end.
+    Off,
+    /// `end`.
+    Closed,
     /// `else`, with what follows the word.
-    Else(String),
+    Otherwise(String),
 }
 
 impl<'a> Reader<'a> {
-    fn block(&mut self, depth: usize) -> (Vec<Node>, End) {
+    fn block(&mut self, depth: usize) -> (Vec<Node>, Ended) {
         let mut nodes = Vec::new();
         loop {
             if self.left == 0 {
@@ -110,12 +112,12 @@ impl<'a> Reader<'a> {
             let Some(open) = open else {
                 self.at = self.text.len();
                 push(&mut nodes, start, end);
-                return (nodes, End::Text);
+                return (nodes, Ended::Off);
             };
             let Some(close) = self.closes(open + 2) else {
                 self.at = self.text.len();
                 push(&mut nodes, start, self.text.len());
-                return (nodes, End::Text);
+                return (nodes, Ended::Off);
             };
             let mut inner = &self.text[open + 2..close];
             if let Some(rest) = inner.strip_prefix('-').filter(|rest| rest.starts_with(char::is_whitespace)) {
@@ -133,14 +135,15 @@ impl<'a> Reader<'a> {
             let (word, rest) = inner.split_once(char::is_whitespace).unwrap_or((inner, ""));
             match word {
                 _ if inner.starts_with("/*") => {}
-                "end" => return (nodes, End::End),
-                "else" => return (nodes, End::Else(rest.trim().to_owned())),
+                "end" => return (nodes, Ended::Closed),
+                "else" => return (nodes, Ended::Otherwise(rest.trim().to_owned())),
                 _ if depth >= MAX_DEPTH => nodes.push(Node::Output(Vec::new(), (open, self.at))),
                 "if" => nodes.push(self.branches(rest, depth)),
                 "range" | "with" => {
                     let (names, over) = assigned(rest);
                     let (body, ended) = self.block(depth + 1);
-                    let otherwise = if matches!(ended, End::Else(_)) { self.block(depth + 1).0 } else { Vec::new() };
+                    let otherwise =
+                        if matches!(ended, Ended::Otherwise(_)) { self.block(depth + 1).0 } else { Vec::new() };
                     nodes.push(match word {
                         "range" => Node::Range { names, over, body, otherwise },
                         _ => Node::With { names, of: over, body, otherwise },
@@ -180,9 +183,9 @@ impl<'a> Reader<'a> {
             let (body, ended) = self.block(depth + 1);
             branches.push((Words::new(&condition).pipeline(0), body));
             match ended {
-                End::Else(rest) if rest.starts_with("if ") && self.left > 0 => condition = rest[3..].to_owned(),
-                End::Else(_) => return Node::If(branches, self.block(depth + 1).0),
-                End::End | End::Text => return Node::If(branches, Vec::new()),
+                Ended::Otherwise(rest) if rest.starts_with("if ") && self.left > 0 => condition = rest[3..].to_owned(),
+                Ended::Otherwise(_) => return Node::If(branches, self.block(depth + 1).0),
+                Ended::Closed | Ended::Off => return Node::If(branches, Vec::new()),
             }
         }
     }

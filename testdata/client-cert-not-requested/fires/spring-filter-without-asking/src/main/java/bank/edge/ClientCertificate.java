@@ -1,0 +1,14 @@
+package bank.edge;
+import org.springframework.cloud.gateway.filter.GlobalFilter;
+import org.springframework.http.server.reactive.SslInfo;
+@Component
+public class ClientCertificate implements GlobalFilter, Ordered {
+  @Override
+  public Mono<Void> filter(ServerWebExchange exchange, GatewayFilterChain chain) {
+    SslInfo ssl = exchange.getRequest().getSslInfo();
+    ServerHttpRequest request = exchange.getRequest().mutate().headers(h -> { h.remove("X-Client-Cert"); if (ssl != null && ssl.getPeerCertificates() != null) h.set("X-Client-Cert", pem(ssl.getPeerCertificates()[0])); }).build();
+    return chain.filter(exchange.mutate().request(request).build());
+  }
+  private String pem(X509Certificate c) { try { return URLEncoder.encode("-----BEGIN CERTIFICATE-----\n" + Base64.getMimeEncoder().encodeToString(c.getEncoded()) + "\n-----END CERTIFICATE-----", UTF_8); } catch (Exception e) { throw new IllegalStateException(e); } }
+  @Override public int getOrder() { return -100; }
+}
