@@ -12,6 +12,8 @@ pub(super) struct Does {
     pub(super) sets: Vec<Sets>,
     /// Tokens and proofs that it takes away from every request.
     pub(super) removes: Vec<(String, Place)>,
+    /// Headers with certificates that it takes away, in whichever order with other filters.
+    pub(super) clears: Vec<String>,
     pub(super) logs: Vec<Logged>,
 }
 
@@ -288,6 +290,10 @@ impl<'a> Code<'a> {
             let taken = change.value.is_none() && change.of_request && change.under == Under::Nothing;
             if taken && matches!(change.header.as_str(), "dpop" | "authorization") {
                 does.removes.push((change.header.clone(), place(change.start, change.end)));
+            }
+            let filled = does.sets.iter().any(|set| set.header == change.header);
+            if change.value.is_none() && !filled && is_carrier(&change.header) {
+                does.clears.push(change.header.clone());
             }
         }
         let logs = self.logs.iter();
