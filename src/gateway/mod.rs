@@ -162,6 +162,7 @@ pub fn is_candidate(name: &str, bytes: &[u8]) -> bool {
     // What a product's code refers to stands in files that name no product.
     estate::is_candidate(name, &text)
         || compose::mounts_files(name, &text)
+        || kustomize::is_part(name, &text)
         || krakend::may_be_part(name, &text)
         || FRONT_ENDS.iter().any(|front_end| is_read_by(*front_end, name, &text))
 }

@@ -264,7 +264,10 @@ impl<'a> Code<'a> {
         let replaced = self.replaced == Some(Under::Nothing);
         for change in &self.changes {
             let Some(value) = change.value.as_deref() else { continue };
-            let Some(form) = self.form(value).filter(|_| is_carrier(&change.header)) else { continue };
+            let Some(form) = self.form(value).filter(|_| is_carrier(&change.header) || change.header.contains("cert"))
+            else {
+                continue;
+            };
             if does.sets.iter().any(|known| known.header == change.header) || change.under == Under::Other {
                 continue;
             }
