@@ -264,8 +264,7 @@ impl<'a> Code<'a> {
         let replaced = self.replaced == Some(Under::Nothing);
         for change in &self.changes {
             let Some(value) = change.value.as_deref() else { continue };
-            let Some(form) = self.form(value).filter(|_| is_carrier(&change.header) || change.header.contains("cert"))
-            else {
+            let Some(form) = self.form(value).filter(|_| speaks(&change.header)) else {
                 continue;
             };
             if does.sets.iter().any(|known| known.header == change.header) || change.under == Under::Other {
@@ -295,7 +294,7 @@ impl<'a> Code<'a> {
                 does.removes.push((change.header.clone(), place(change.start, change.end)));
             }
             let filled = does.sets.iter().any(|set| set.header == change.header);
-            if change.value.is_none() && !filled && is_carrier(&change.header) {
+            if change.value.is_none() && !filled && speaks(&change.header) {
                 does.clears.push(change.header.clone());
             }
         }
@@ -340,6 +339,11 @@ impl<'a> Code<'a> {
             () => Form::DerBase64,
         })
     }
+}
+
+/// Whether a header's name says that a certificate is in it.
+fn speaks(header: &str) -> bool {
+    is_carrier(header) || header.contains("cert")
 }
 
 /// What a condition speaks of.
