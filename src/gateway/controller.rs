@@ -5,6 +5,15 @@ use super::tree::At;
 use crate::config::helm;
 use crate::config::kubernetes::{self, ByFile, Manifests, Objects};
 
+/// Where a controller's chart has its settings, below `controller`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chart {
+    /// The way to what becomes the ConfigMap.
+    pub(super) config: &'static [&'static str],
+    /// Values that only this chart has.
+    pub(super) own: &'static [&'static str],
+}
+
 /// The settings of a controller.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Controller<'a> {
@@ -38,12 +47,12 @@ impl<'a> Controller<'a> {
 }
 
 /// The controllers whose settings stand in these texts: ConfigMaps and Helm's values that have a setting that
-/// is its `own`, which no other controller knows. In values they stand below `controller`, at `path`.
+/// is its `own`, which no other controller knows.
 pub(super) fn all<'a>(
     manifests: &'a Manifests,
     objects: &Objects<'a>,
     own: &dyn Fn(&str, At<'_>) -> bool,
-    path: &[&str],
+    chart: Chart,
 ) -> Controllers<'a> {
     let has_own = |data: At<'a>| data.entries().any(|(key, at)| own(key, at));
     let mut found = Vec::new();
@@ -55,8 +64,9 @@ pub(super) fn all<'a>(
     // The values of the chart, or of a chart that has it as a part.
     for root in manifests.roots() {
         for controller in helm::values(root).into_iter().filter_map(|at| at.get("controller")) {
-            if let Some(data) = controller.path(path).filter(|data| has_own(*data)) {
-                found.push(Controller { data, chart: Some(controller), namespace: None });
+            let data = controller.path(chart.config);
+            if data.is_some_and(has_own) || chart.own.iter().any(|key| controller.get(key).is_some()) {
+                found.push(Controller { data: data.unwrap_or(controller), chart: Some(controller), namespace: None });
             }
         }
     }

@@ -9,7 +9,7 @@ mod render;
 
 use std::collections::BTreeSet;
 
-use super::controller::{self, Controller};
+use super::controller::{self, Chart, Controller};
 use super::files::Files;
 use super::hop::{Cause, ClientAuth, Consulted, Hop, PathMatch, Place, Protocol};
 use super::ingress::{self, Ingress, Path, Setting, is_true};
@@ -66,7 +66,12 @@ impl FrontEnd for HaproxyIngress {
                 || Ingress::class(object).is_some_and(|class| class.contains("haproxy"))
         };
         let ingresses = ingress::all(files, &objects, PREFIXES, is_own);
-        let controllers = controller::all(&manifests, &objects, &|key, _| SETTINGS.contains(&key), &["config"]);
+        let controllers = controller::all(
+            &manifests,
+            &objects,
+            &|key, _| SETTINGS.contains(&key),
+            Chart { config: &["config"], own: &[] },
+        );
         let holes = |numbers: &[u32]| -> Vec<Hole> {
             let own = manifests.holes().iter().filter(|(place, _)| numbers.contains(&place.file));
             own.map(|(place, reason)| Hole { place: *place, reason: reason.clone() }).collect()

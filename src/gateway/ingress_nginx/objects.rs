@@ -1,7 +1,7 @@
 //! What ingress-nginx reads: Ingresses with its annotations, and the settings of the controller.
 
 use crate::config::kubernetes::{self, Manifests, Object, Objects};
-use crate::gateway::controller::{self, Controller, Controllers};
+use crate::gateway::controller::{self, Chart, Controller, Controllers};
 use crate::gateway::files::Files;
 use crate::gateway::ingress::{self, Ingress};
 use crate::gateway::tree::At;
@@ -21,13 +21,16 @@ const SETTINGS: [&str; 9] = [
     "allow-snippet-annotations",
 ];
 
+/// What its chart has besides.
+const CHART: Chart = Chart { config: &["config"], own: &["proxySetHeaders", "allowSnippetAnnotations"] };
+
 /// Whether a text may hold any of it.
 pub(super) fn may_hold(text: &str) -> bool {
     let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
     let ingress = || has("Ingress") && (has(PREFIXES[0]) || has("nginx")) && kubernetes::may_hold_objects(text);
     let settings = || {
         let place = has("ConfigMap") || has("controller") && has("config");
-        place && SETTINGS.iter().any(|setting| has(setting))
+        place && SETTINGS.iter().any(|setting| has(setting)) || CHART.own.iter().any(|value| has(value))
     };
     // What `proxy-set-headers` names: a ConfigMap of headers.
     let headers = || has("ConfigMap") && ["\n  X-", "\n  DPoP:", "\n  Authorization:"].iter().any(|header| has(header));
@@ -49,7 +52,7 @@ pub(super) fn headers<'a>(controller: &Controller<'a>, objects: &Objects<'a>) ->
 
 /// The controllers whose settings stand in these texts.
 pub(super) fn controllers<'a>(manifests: &'a Manifests, objects: &Objects<'a>) -> Controllers<'a> {
-    controller::all(manifests, objects, &|key, _| SETTINGS.contains(&key), &["config"])
+    controller::all(manifests, objects, &|key, _| SETTINGS.contains(&key), CHART)
 }
 
 /// The Ingresses among the objects.

@@ -9,13 +9,14 @@ mod render;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::controller::{self, Chart};
 use super::files::{Files, folder};
 use super::hop::Cause;
 use super::ingress::{self, Ingress};
 use super::rule::Rule;
 use super::sheet::Sheet;
 use super::tree::At;
-use super::{Configuration, Detail, FrontEnd, Hole, controller, trusted};
+use super::{Configuration, Detail, FrontEnd, Hole, trusted};
 use crate::config::kubernetes::{self, ByFile, Manifests, Object};
 use render::{GROUP, Writer, is_annotated};
 
@@ -49,7 +50,8 @@ impl FrontEnd for NginxIngress {
             let format = key == "log-format" && at.text().is_some_and(|text| text.contains("$request"));
             SETTINGS.contains(&key) || format
         };
-        let controllers = controller::all(&manifests, &objects, &is_own, &["config", "entries"]);
+        let controllers =
+            controller::all(&manifests, &objects, &is_own, Chart { config: &["config", "entries"], own: &[] });
         let ingresses = ingress::all(files, &objects, PREFIXES, is_annotated);
         let ingresses = ByFile::new(ingresses.iter().map(|ingress| (ingress.object.at.file, ingress)));
         let servers = objects.of_kind(GROUP, "VirtualServer");

@@ -27,12 +27,13 @@ pub(super) fn may_be_values(text: &str) -> bool {
     }
     let arguments = has("additionalArguments") && names_options(text);
     let points = has("ports:") && has("websecure:");
-    let log = has("access:") && (has("defaultmode") || has("defaultMode") || has("format"));
+    let formed = has("defaultmode") || has("defaultMode") || has("format");
+    let log = formed && (has("access:") && has("logs:") || has("accessLog:") && has("enabled:"));
     let points = points
         && ["forwardedHeaders", "access:", "additionalArguments", "tls", "http:", "middlewares:"]
             .iter()
             .any(|word| has(word));
-    arguments || points || log && has("logs:") || has("tlsOptions:") || has("env:") && has("TRAEFIK_")
+    arguments || points || log || has("tlsOptions:") || has("env:") && has("TRAEFIK_")
 }
 
 /// The static halves: by file, as trees. `others` are files of Traefik's own.
@@ -79,7 +80,7 @@ fn merge(tree: &mut Node, other: Node) {
 fn are_values(values: At<'_>, options: &Node) -> bool {
     let at = At::root(values.file, options);
     let points = values.get("ports").is_some_and(|ports| ports.get("websecure").is_some());
-    let log = values.path(&["logs", "access"]).is_some_and(|access| access.get("enabled").is_some());
+    let log = access_log(values).is_some_and(|(_, log)| log.get("enabled").is_some());
     let own = values.get("tlsOptions").is_some_and(|at| !at.node.entries().is_empty())
         || values
             .get("providers")
@@ -87,6 +88,13 @@ fn are_values(values: At<'_>, options: &Node) -> bool {
     let named = values.path(&["image", "repository"]).and_then(At::text).is_some_and(|name| name.contains(CHART));
     let named = named && values.get("deployment").is_some();
     points || log || own || named || at.get("entryPoints").is_some() || at.get("accessLog").is_some()
+}
+
+/// The access log among values, with its key: `logs.access`, in newer versions of the chart `accessLog`.
+fn access_log(values: At<'_>) -> Option<(&Node, At<'_>)> {
+    let older = values.get("logs").and_then(|logs| entry(logs, "access"));
+    let (key, log) = older.or_else(|| entry(values, "accessLog"))?;
+    Some((key, At::root(values.file, log)))
 }
 
 /// What the chart makes of its values.
@@ -121,9 +129,7 @@ fn of_values(values: At<'_>) -> Option<Node> {
             put(&mut tree, &["entryPoints", name], values.node, made);
         }
     }
-    if let Some(access) = values.path(&["logs", "access"]).filter(|at| at.word("enabled") == Some("true"))
-        && let Some((key, _)) = values.get("logs").and_then(|logs| entry(logs, "access"))
-    {
+    if let Some((key, access)) = access_log(values).filter(|(_, log)| log.word("enabled") == Some("true")) {
         let mut log = access.node.clone();
         if let Some(said) = At::root(values.file, &tree).get("accessLog") {
             merge(&mut log, said.node.clone());
