@@ -10,7 +10,6 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
 
 use super::{Shared, Worker};
 use crate::finding::Status;
@@ -28,10 +27,6 @@ const SMALL: u64 = 4 * 1024 * 1024;
 const BATCH: usize = 256 * 1024;
 /// and so many of them at most.
 const BATCH_OBJECTS: usize = 256;
-
-/// How long the names are waited for before objects are read without them: those of a small repository are soon there,
-/// and nothing has to be read twice.
-const PATIENCE: Duration = Duration::from_millis(600);
 
 /// What is to be done about an object.
 enum Task {
@@ -134,10 +129,6 @@ impl Shared<'_> {
         prefix: &str,
     ) -> Result<Vec<Oid>, GitError> {
         let oids = repository.objects()?;
-        let begun = Instant::now();
-        while known.get().is_none() && begun.elapsed() < PATIENCE && !self.stopped() {
-            std::thread::sleep(PATIENCE / 100);
-        }
         let (names, reader) = repository.read()?;
         let mut named = None;
         let mut task = |object: &Object<'_>| {
