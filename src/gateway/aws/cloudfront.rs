@@ -259,8 +259,9 @@ impl Forwarding {
             if listed {
                 run.set(name, vec![value], self.place, Cause::Set);
             } else {
-                // Whether "all" takes in what CloudFront adds is not documented.
-                run.request.set(name, if all { vec![Held::Unknown] } else { Vec::new() }, None);
+                // "All" is all that the viewer sent: what CloudFront adds has to be listed beside it
+                // (`OriginRequestPolicyHeadersConfig`, `allViewerAndWhitelistCloudFront`).
+                run.request.set(name, Vec::new(), None);
             }
         }
     }
@@ -306,6 +307,9 @@ fn policy(setting: Field<'_>, inner: &str) -> Forwarded {
         (Some("whitelist"), Some(names)) => Forwarded::These(names),
         (Some("allViewer"), _) => Forwarded::All(Vec::new()),
         (Some("allViewerAndWhitelistCloudFront"), Some(names)) => Forwarded::All(names),
+        (Some("allExcept"), Some(names)) if !names.iter().any(|name| name == "dpop" || name == "authorization") => {
+            Forwarded::All(Vec::new())
+        }
         _ => Forwarded::Unknown,
     }
 }
