@@ -78,8 +78,10 @@ fn client(name: &str, settings: &BTreeMap<String, (String, Place)>, issued: &mut
         key.starts_with("registration.clientauthenticationmethods")
             && text.split(',').any(|word| matches!(word.trim(), "tls_client_auth" | "self_signed_tls_client_auth"))
     });
+    // Boot has no such property; where it is written, code of the application's own may read it.
+    let meant = settings.get("token.x509certificateboundaccesstokens").is_some_and(|(text, _)| text.trim() != "false");
     // Whether it uses DPoP is left to the client.
-    let binding = if certificate.is_some() { Binding::Unasked } else { Binding::Unknown };
+    let binding = if certificate.is_some() && !meant { Binding::Unasked } else { Binding::Unknown };
     let lifetime = known("token.accesstokentimetolive").and_then(|(text, place)| Some((duration(text, 1)?, *place)));
     if let Some((seconds, place)) = lifetime {
         let (setting, client) = ("access-token-time-to-live", Some(name.clone()));

@@ -7,6 +7,9 @@ use serde::Serialize;
 use super::{Report, SCHEMA};
 use crate::finding::{Coverage, Finding, Suppressed};
 
+/// About how long a line is, in bytes.
+const LINE: usize = 2048;
+
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Row<'a> {
@@ -65,7 +68,8 @@ pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Resul
 }
 
 fn line(row: &Row<'_>) -> serde_json::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec(row)?;
+    let mut text = Vec::with_capacity(LINE);
+    serde_json::to_writer(&mut text, row)?;
     text.push(b'\n');
     Ok(text)
 }

@@ -220,7 +220,14 @@ fn headers<'a>(at: At<'a>) -> impl Iterator<Item = (Act, String, Value, Place)> 
         headers.get("add").into_iter().for_each(|list| put(Act::Add, list));
         headers.get("set").into_iter().for_each(|list| put(Act::Set, list));
         let removed = headers.list("remove").filter_map(|at| Some((at.text()?.to_ascii_lowercase(), at.place())));
-        all.extend(removed.map(|(name, place)| (Act::Remove, name, Value::Empty, place)));
+        for (name, place) in removed.collect::<Vec<_>>() {
+            // What is set and removed: the code removes last, the documentation says that it sets last.
+            let set = all.iter_mut().find(|(act, known, ..)| *act == Act::Set && *known == name);
+            match set {
+                Some((_, _, value, _)) => *value = Value::Unknown,
+                None => all.push((Act::Remove, name, Value::Empty, place)),
+            }
+        }
     } else {
         put(Act::Set, headers);
     }

@@ -298,8 +298,9 @@ fn policy(setting: Field<'_>, inner: &str) -> Forwarded {
     let body = if inner.is_empty() { Some(body) } else { body.block(inner) };
     let Some(config) = body.and_then(|body| body.block("headers_config")) else { return Forwarded::Unknown };
     let listed = || {
-        let block = config.block("headers");
-        let names = block.and_then(|block| block.texts("items")).or_else(|| config.texts("headers"));
+        // A list in CloudFormation, a block in Terraform.
+        let plain = config.texts("headers").filter(|names| !names.is_empty());
+        let names = plain.or_else(|| config.block("headers")?.texts("items"));
         names.map(|names| names.iter().map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>())
     };
     match (config.text("header_behavior").as_deref(), listed()) {
