@@ -2,11 +2,9 @@
 //! it: names, texts, lists, conditions, comparisons, and the few functions that hand on what they are given.
 
 use super::evaluate::{Evaluation, closing};
+use super::operators::{Cursor, Operators};
 use super::{Field, Link, Value};
 use crate::config::tree::At;
-
-/// How deep brackets may nest.
-const DEEP: usize = 24;
 
 /// Reads one expression.
 pub(super) struct Reader<'r, 'e> {
@@ -14,132 +12,53 @@ pub(super) struct Reader<'r, 'e> {
     scope: usize,
     /// The node it stands in.
     node: At<'e>,
-    text: &'r str,
-    at: usize,
-    depth: usize,
+    cursor: Cursor<'r>,
 }
 
 impl<'r, 'e> Reader<'r, 'e> {
     pub(super) const fn new(evaluation: &'r mut Evaluation<'e>, scope: usize, node: At<'e>, text: &'r str) -> Self {
-        Self { evaluation, scope, node, text, at: 0, depth: 0 }
+        Self { evaluation, scope, node, cursor: Cursor::new(text) }
     }
 
     /// The value of the whole text.
     pub(super) fn read(mut self) -> Value<'e> {
-        let value = self.choice();
-        self.space();
-        if self.at < self.text.len() { Value::Unknown } else { value }
+        self.whole()
     }
+}
 
-    fn rest(&self) -> &'r str {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
-    fn space(&mut self) {
-        let rest = self.rest();
-        self.at += rest.len() - rest.trim_start().len();
-    }
-
-    /// Takes a sign, if it is next.
-    fn takes(&mut self, sign: &str) -> bool {
-        self.space();
-        let found = self.rest().starts_with(sign);
-        if found {
-            self.at += sign.len();
-        }
-        found
-    }
-
-    /// `condition ? one : other`
-    fn choice(&mut self) -> Value<'e> {
-        if self.depth >= DEEP {
-            self.at = self.text.len();
-            return Value::Unknown;
-        }
-        self.depth += 1;
-        let condition = self.either();
-        let value = if self.takes("?") {
-            let one = self.choice();
-            if self.takes(":") {
-                let other = self.choice();
-                Value::chosen(condition.as_bool(), one, other)
-            } else {
-                Value::Unknown
-            }
-        } else {
-            condition
-        };
-        self.depth -= 1;
-        value
-    }
-
-    fn either(&mut self) -> Value<'e> {
-        let mut value = self.both();
-        while self.takes("||") {
-            let other = self.both();
-            value = Value::either(&[value, other]);
-        }
-        value
-    }
-
-    fn both(&mut self) -> Value<'e> {
-        let mut value = self.comparison();
-        while self.takes("&&") {
-            let other = self.comparison();
-            value = Value::both(&[value, other]);
-        }
-        value
-    }
-
-    fn comparison(&mut self) -> Value<'e> {
-        let value = self.operand();
-        for sign in ["==", "!=", ">=", "<=", ">", "<", "+", "-", "*", "/", "%"] {
-            if self.takes(sign) {
-                let other = self.operand();
-                return Value::known(compared(sign, &value, &other));
-            }
-        }
-        value
+impl<'r, 'e> Operators<'r, 'e> for Reader<'r, 'e> {
+    fn cursor(&mut self) -> &mut Cursor<'r> {
+        &mut self.cursor
     }
 
     fn operand(&mut self) -> Value<'e> {
-        if self.takes("!") {
-            return Value::known(self.operand_once().as_bool().map(|known| !known));
-        }
-        self.operand_once()
-    }
-
-    fn operand_once(&mut self) -> Value<'e> {
-        self.space();
-        let rest = self.rest();
+        self.cursor.space();
+        let rest = self.cursor.rest();
         match rest.bytes().next() {
             Some(b'"') => self.quoted(),
             Some(b'(') => {
-                self.at += 1;
+                self.cursor.at += 1;
                 let value = self.choice();
                 if self.takes(")") { value } else { self.give_up() }
             }
             Some(b'[') => self.list(),
             Some(b'{') => {
-                self.at += 1 + closing(&rest[1..]).map_or(rest.len() - 1, |end| end + 1);
+                self.cursor.at += 1 + closing(&rest[1..]).map_or(rest.len() - 1, |end| end + 1);
                 Value::Unknown
             }
             Some(b'0'..=b'9') => {
                 let length = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
-                self.at += length;
+                self.cursor.at += length;
                 Value::Text(rest[..length].to_owned())
             }
             _ => self.named(),
         }
     }
+}
 
-    fn give_up(&mut self) -> Value<'e> {
-        self.at = self.text.len();
-        Value::Unknown
-    }
-
+impl<'r, 'e> Reader<'r, 'e> {
     fn quoted(&mut self) -> Value<'e> {
-        let rest = self.rest();
+        let rest = self.cursor.rest();
         let mut end = 1;
         let bytes = rest.as_bytes();
         while end < bytes.len() && bytes[end] != b'"' {
@@ -153,7 +72,7 @@ impl<'r, 'e> Reader<'r, 'e> {
             };
         }
         let Some(inner) = rest.get(1..end).filter(|_| end < bytes.len()) else { return self.give_up() };
-        self.at += end + 1;
+        self.cursor.at += end + 1;
         if inner.contains("${") {
             return self.evaluation.template(self.scope, self.node, inner);
         }
@@ -161,33 +80,33 @@ impl<'r, 'e> Reader<'r, 'e> {
     }
 
     fn list(&mut self) -> Value<'e> {
-        let start = self.at;
-        self.at += 1;
+        let start = self.cursor.at;
+        self.cursor.at += 1;
         let mut values = Vec::new();
         loop {
             if self.takes("]") {
                 return Value::List(values);
             }
-            if self.rest().starts_with("for ") {
+            if self.cursor.rest().starts_with("for ") {
                 break;
             }
-            let before = self.at;
+            let before = self.cursor.at;
             values.push(self.choice());
             self.takes(",");
-            if self.at == before || self.at >= self.text.len() {
+            if self.cursor.at == before || self.cursor.at >= self.cursor.text.len() {
                 break;
             }
         }
         // One that is made by going through another is passed over.
         let mut open = 0usize;
-        for (at, c) in self.text.get(start..).unwrap_or_default().char_indices() {
+        for (at, c) in self.cursor.text.get(start..).unwrap_or_default().char_indices() {
             match c {
                 '[' => open += 1,
                 ']' => open = open.saturating_sub(1),
                 _ => continue,
             }
             if open == 0 {
-                self.at = start + at + 1;
+                self.cursor.at = start + at + 1;
                 return Value::Unknown;
             }
         }
@@ -200,7 +119,7 @@ impl<'r, 'e> Reader<'r, 'e> {
         if word.is_empty() {
             return self.give_up();
         }
-        if self.rest().starts_with('(') {
+        if self.cursor.rest().starts_with('(') {
             return self.call(word);
         }
         match word {
@@ -216,11 +135,11 @@ impl<'r, 'e> Reader<'r, 'e> {
     fn parts(&mut self, first: &str) -> Vec<String> {
         let mut path = vec![first.to_owned()];
         loop {
-            let rest = self.rest();
+            let rest = self.cursor.rest();
             if let Some(after) = rest.strip_prefix('.') {
-                self.at += 1;
+                self.cursor.at += 1;
                 if after.starts_with('*') {
-                    self.at += 1;
+                    self.cursor.at += 1;
                     path.push("*".to_owned());
                     continue;
                 }
@@ -233,7 +152,7 @@ impl<'r, 'e> Reader<'r, 'e> {
             } else if rest.starts_with('[') {
                 let Some(end) = rest.find(']') else { return path };
                 path.push(rest[..=end].to_owned());
-                self.at += end + 1;
+                self.cursor.at += end + 1;
             } else {
                 return path;
             }
@@ -241,21 +160,22 @@ impl<'r, 'e> Reader<'r, 'e> {
     }
 
     fn word(&mut self) -> &'r str {
-        let rest = self.rest();
+        let rest = self.cursor.rest();
         let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).unwrap_or(rest.len());
-        self.at += length;
+        self.cursor.at += length;
         &rest[..length]
     }
 
     fn call(&mut self, function: &str) -> Value<'e> {
-        self.at += 1;
+        self.cursor.at += 1;
         let mut given: Vec<Value<'e>> = Vec::new();
         while !self.takes(")") {
-            let before = self.at;
+            let before = self.cursor.at;
             given.push(self.choice());
             self.takes("...");
             self.takes(",");
-            if self.at == before || self.at >= self.text.len() && !self.text.ends_with(')') {
+            if self.cursor.at == before || self.cursor.at >= self.cursor.text.len() && !self.cursor.text.ends_with(')')
+            {
                 return self.give_up();
             }
         }
@@ -346,21 +266,4 @@ fn known(value: Value<'_>) -> Value<'_> {
 
 fn items(field: Field<'_>) -> usize {
     if field.entries().is_empty() { field.items().len() } else { 0 }
-}
-
-fn compared(sign: &str, a: &Value<'_>, b: &Value<'_>) -> Option<bool> {
-    let equal = a.equals(b);
-    let numbers = || match (a, b) {
-        (Value::Text(a), Value::Text(b)) => Some((a.parse::<f64>().ok()?, b.parse::<f64>().ok()?)),
-        _ => None,
-    };
-    match sign {
-        "==" => equal,
-        "!=" => equal.map(|equal| !equal),
-        ">=" => numbers().map(|(a, b)| a >= b),
-        "<=" => numbers().map(|(a, b)| a <= b),
-        ">" => numbers().map(|(a, b)| a > b),
-        "<" => numbers().map(|(a, b)| a < b),
-        _ => None,
-    }
 }

@@ -3,12 +3,11 @@
 //! parts alike; in templates names are functions (`parameters('a')`), in Bicep they stand by themselves.
 
 use super::evaluate::Evaluation;
+use super::operators::{Cursor, Operators};
 use super::{Language, Link, Value};
 use crate::config::tree::At;
 use crate::syntax::bicep;
 
-/// How deep brackets may nest.
-const DEEP: usize = 24;
 /// Stands for a part of an id that is not known.
 const UNKNOWN: char = '\u{0}';
 
@@ -18,9 +17,7 @@ pub(super) struct Formula<'r, 'e> {
     scope: usize,
     /// The node it stands in.
     node: At<'e>,
-    text: &'r str,
-    at: usize,
-    depth: usize,
+    cursor: Cursor<'r>,
     /// Only the last part of an id is asked for: what stands before it need not be known.
     tail: bool,
 }
@@ -33,142 +30,61 @@ impl<'r, 'e> Formula<'r, 'e> {
         text: &'r str,
         tail: bool,
     ) -> Self {
-        Self { evaluation, scope, node, text, at: 0, depth: 0, tail }
+        Self { evaluation, scope, node, cursor: Cursor::new(text), tail }
     }
 
     /// The value of the whole text.
     pub(super) fn read(mut self) -> Value<'e> {
-        let value = self.choice();
-        self.space();
-        if self.at < self.text.len() { Value::Unknown } else { value }
+        self.whole()
     }
 
     fn is_bicep(&self) -> bool {
         self.evaluation.estate.language == Language::Bicep
     }
+}
 
-    fn rest(&self) -> &'r str {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
-    fn space(&mut self) {
-        let rest = self.rest();
-        self.at += rest.len() - rest.trim_start().len();
-    }
-
-    /// Takes a sign, if it is next.
-    fn takes(&mut self, sign: &str) -> bool {
-        self.space();
-        let found = self.rest().starts_with(sign);
-        if found {
-            self.at += sign.len();
-        }
-        found
-    }
-
-    fn give_up(&mut self) -> Value<'e> {
-        self.at = self.text.len();
-        Value::Unknown
-    }
-
-    /// `condition ? one : other`
-    fn choice(&mut self) -> Value<'e> {
-        if self.depth >= DEEP {
-            return self.give_up();
-        }
-        self.depth += 1;
-        let mut value = self.either();
-        while self.takes("??") {
-            let other = self.either();
-            value = if matches!(value, Value::Absent) { other } else { value };
-        }
-        if self.takes("?") {
-            let one = self.choice();
-            let other = if self.takes(":") { self.choice() } else { Value::Unknown };
-            value = Value::chosen(value.as_bool(), one, other);
-        }
-        self.depth -= 1;
-        value
-    }
-
-    fn either(&mut self) -> Value<'e> {
-        let mut value = self.both();
-        while self.takes("||") {
-            let other = self.both();
-            value = Value::either(&[value, other]);
-        }
-        value
-    }
-
-    fn both(&mut self) -> Value<'e> {
-        let mut value = self.comparison();
-        while self.takes("&&") {
-            let other = self.comparison();
-            value = Value::both(&[value, other]);
-        }
-        value
-    }
-
-    fn comparison(&mut self) -> Value<'e> {
-        let value = self.operand();
-        for sign in ["==", "!=", "=~", "!~", ">=", "<=", ">", "<", "+", "-", "*", "/", "%"] {
-            if self.takes(sign) {
-                let other = self.operand();
-                let equal = value.equals(&other);
-                return match sign {
-                    "==" => Value::known(equal),
-                    "!=" => Value::known(equal.map(|equal| !equal)),
-                    _ => Value::Unknown,
-                };
-            }
-        }
-        value
+impl<'r, 'e> Operators<'r, 'e> for Formula<'r, 'e> {
+    fn cursor(&mut self) -> &mut Cursor<'r> {
+        &mut self.cursor
     }
 
     fn operand(&mut self) -> Value<'e> {
-        self.space();
-        if self.rest().starts_with('!') && !self.rest().starts_with("!=") {
-            self.at += 1;
-            return Value::known(self.operand_once().as_bool().map(|known| !known));
-        }
-        self.operand_once()
-    }
-
-    fn operand_once(&mut self) -> Value<'e> {
-        self.space();
-        let rest = self.rest();
+        self.cursor.space();
+        let rest = self.cursor.rest();
         let value = match rest.bytes().next() {
             Some(b'\'') => self.quoted(),
             Some(b'(') => {
-                self.at += 1;
+                self.cursor.at += 1;
                 let value = self.choice();
                 if self.takes(")") { value } else { self.give_up() }
             }
             Some(b'[' | b'{') => self.skipped(),
             Some(b'0'..=b'9') => {
                 let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-                self.at += length;
+                self.cursor.at += length;
                 Value::Text(rest[..length].to_owned())
             }
             _ => self.named(),
         };
         self.parts(value)
     }
+}
 
+impl<'r, 'e> Formula<'r, 'e> {
     /// An object or a list that an expression makes.
     fn skipped(&mut self) -> Value<'e> {
         let mut open = 0usize;
-        while let Some(byte) = self.rest().bytes().next() {
+        while let Some(byte) = self.cursor.rest().bytes().next() {
             match byte {
                 b'\'' => {
-                    self.at += bicep::string_length(self.rest()).unwrap_or(1);
+                    self.cursor.at += bicep::string_length(self.cursor.rest()).unwrap_or(1);
                     continue;
                 }
                 b'[' | b'{' => open += 1,
                 b']' | b'}' => open = open.saturating_sub(1),
                 _ => {}
             }
-            self.at += self.rest().chars().next().map_or(1, char::len_utf8);
+            self.cursor.at += self.cursor.rest().chars().next().map_or(1, char::len_utf8);
             if open == 0 {
                 return Value::Unknown;
             }
@@ -177,7 +93,7 @@ impl<'r, 'e> Formula<'r, 'e> {
     }
 
     fn quoted(&mut self) -> Value<'e> {
-        let rest = self.rest();
+        let rest = self.cursor.rest();
         if !self.is_bicep() {
             // A quote within is written twice.
             let mut end = 1;
@@ -191,13 +107,13 @@ impl<'r, 'e> Formula<'r, 'e> {
                     }
                 }
             }
-            self.at += end + 1;
+            self.cursor.at += end + 1;
             return Value::Text(rest[1..end].replace("''", "'"));
         }
         let Some(length) = bicep::string_length(rest) else { return self.give_up() };
-        let start = self.at;
-        self.at += length;
-        let Some(inner) = bicep::quoted(self.text, start) else { return Value::Unknown };
+        let start = self.cursor.at;
+        self.cursor.at += length;
+        let Some(inner) = bicep::quoted(self.cursor.text, start) else { return Value::Unknown };
         if rest.starts_with("'''") || !inner.text.contains("${") {
             return Value::Text(inner.text);
         }
@@ -229,9 +145,9 @@ impl<'r, 'e> Formula<'r, 'e> {
     }
 
     fn word(&mut self) -> &'r str {
-        let rest = self.rest();
+        let rest = self.cursor.rest();
         let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        self.at += length;
+        self.cursor.at += length;
         &rest[..length]
     }
 
@@ -241,7 +157,7 @@ impl<'r, 'e> Formula<'r, 'e> {
         if word.is_empty() {
             return self.give_up();
         }
-        if self.rest().starts_with('(') {
+        if self.cursor.rest().starts_with('(') {
             return self.call(word);
         }
         match word {
@@ -255,18 +171,18 @@ impl<'r, 'e> Formula<'r, 'e> {
     /// The parts of a value that are picked behind it: `.a`, `['a']`, `[0]`, `::a`, `!`.
     fn parts(&mut self, mut value: Value<'e>) -> Value<'e> {
         loop {
-            let rest = self.rest();
+            let rest = self.cursor.rest();
             if rest.starts_with("::") {
-                self.at += 2;
+                self.cursor.at += 2;
                 let word = self.word();
                 value = self.evaluation.declared(self.scope, word, self.tail);
             } else if rest.starts_with('.') {
-                self.at += if rest.starts_with(".?") { 2 } else { 1 };
+                self.cursor.at += if rest.starts_with(".?") { 2 } else { 1 };
                 let word = self.word();
                 if word.is_empty() {
                     return self.give_up();
                 }
-                if self.rest().starts_with('(') {
+                if self.cursor.rest().starts_with('(') {
                     // A function of a resource or a namespace.
                     self.call(word);
                     value = Value::Unknown;
@@ -274,7 +190,7 @@ impl<'r, 'e> Formula<'r, 'e> {
                     value = self.evaluation.part(value, word);
                 }
             } else if rest.starts_with('[') {
-                self.at += 1;
+                self.cursor.at += 1;
                 let index = self.choice();
                 if !self.takes("]") {
                     return self.give_up();
@@ -284,7 +200,7 @@ impl<'r, 'e> Formula<'r, 'e> {
                     _ => Value::Unknown,
                 };
             } else if rest.starts_with('!') && !rest.starts_with("!=") {
-                self.at += 1;
+                self.cursor.at += 1;
             } else {
                 return value;
             }
@@ -292,13 +208,13 @@ impl<'r, 'e> Formula<'r, 'e> {
     }
 
     fn call(&mut self, function: &str) -> Value<'e> {
-        self.at += 1;
+        self.cursor.at += 1;
         let mut given: Vec<Value<'e>> = Vec::new();
         while !self.takes(")") {
-            let before = self.at;
+            let before = self.cursor.at;
             given.push(self.choice());
             self.takes(",");
-            if self.at == before || self.at >= self.text.len() {
+            if self.cursor.at == before || self.cursor.at >= self.cursor.text.len() {
                 return self.give_up();
             }
         }

@@ -14,6 +14,7 @@ mod export;
 mod expression;
 mod formula;
 mod logic;
+mod operators;
 mod sources;
 mod terraform;
 
