@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Files;
-use super::hop::{Arrival, ClientAuth, Hop, Listener, PathMatch, Protocol, Route, Upstream, Value};
+use super::hop::{Arrival, Cause, ClientAuth, Event, Hop, Listener, PathMatch, Protocol, Route, Upstream, Value};
 use super::tree::At;
 use crate::config::kubernetes::{self, Object, Objects};
 
@@ -221,6 +221,24 @@ pub(super) fn names_beside_certificate<N: AsRef<str>>(hop: &mut Hop, names: &[N]
             if let Some(slot) = request.headers.get_mut(name.as_ref())
                 && matches!(slot.values.as_slice(), [Value::Certificate(form)] if !form.shows_binding())
             {
+                slot.values = vec![Value::Other];
+            }
+        }
+    }
+}
+
+/// Names that a controller sends whatever is asked of it are nothing that anybody relies on: where only these headers tell
+/// of the certificate, it is lost, at the place that has them sent.
+pub(super) fn lost_but_for_names(hop: &mut Hop, names: &[&str]) {
+    for arrival in &mut hop.arrivals {
+        let Arrival::Reaches(request) = arrival else { continue };
+        if !request.certificates().all(|(name, ..)| names.contains(&name)) {
+            continue;
+        }
+        for name in names {
+            let Some(slot) = request.headers.get_mut(*name) else { continue };
+            if let ([Value::Certificate(_)], Some(event)) = (slot.values.as_slice(), &slot.event) {
+                hop.lost.get_or_insert_with(|| Event::new(event.place, Cause::Untouched));
                 slot.values = vec![Value::Other];
             }
         }

@@ -84,11 +84,15 @@ impl FrontEnd for IngressNginx {
     }
 }
 
+/// The headers that it sends of every certificate.
+const NAMES: &[&str] = &["ssl-client-subject-dn", "ssl-client-issuer-dn"];
+
 fn configuration(rendered: Rendered, files: Vec<u32>, mut holes: Vec<Hole>) -> Configuration {
     let (mut hops, unread) = rendered.sheet.hops();
     holes.extend(unread);
     for hop in &mut hops {
-        ingress::names_beside_certificate(hop, &["ssl-client-subject-dn", "ssl-client-issuer-dn"]);
+        ingress::names_beside_certificate(hop, NAMES);
+        ingress::lost_but_for_names(hop, NAMES);
         if let Some(asked) = rendered.asked.get(&hop.upstream.place) {
             let (label, place) = (asked.label.clone(), asked.place);
             hop.consulted.push(Consulted { label, authorization: true, dpop: false, place });
