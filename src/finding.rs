@@ -1,6 +1,7 @@
 //! The words every audit reports in: findings, where they stand, how grave and how sure they are, and what was not
 //! examined. A finding holds no [`Secret`](crate::secret::Secret), so no report can print one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -132,7 +133,7 @@ pub struct Related {
     /// Column in bytes from 1.
     pub column: u64,
     /// Why this place is named.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// As in [`Location`].
     #[serde(skip)]
     pub packed: bool,
@@ -146,15 +147,15 @@ pub struct TokenRecord {
     /// `jwt`, `jws`, `jwe`, `jws-json`, `jwe-json`, `saml`, `opaque` …
     pub kind: &'static str,
     /// JOSE `alg`.
-    pub alg: Option<String>,
+    pub alg: Option<Arc<str>>,
     /// JOSE `typ`.
-    pub typ: Option<String>,
+    pub typ: Option<Arc<str>>,
     /// `iss`.
-    pub issuer: Option<String>,
+    pub issuer: Option<Arc<str>>,
     /// `aud`, as a list.
-    pub audience: Vec<String>,
+    pub audience: Vec<Arc<str>>,
     /// `sub`.
-    pub subject: Option<String>,
+    pub subject: Option<Arc<str>>,
     /// How it is bound to a key: `none`, `x5t#S256`, `jkt`, `jwk`, `kid`, `jku`, `jwe`, `malformed`, `self-leaked`,
     /// `unknown`.
     pub binding: &'static str,
@@ -223,9 +224,9 @@ pub struct IssuerRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The gravest fault, a slug of `rules/`.
-    pub rule: String,
+    pub rule: &'static str,
     /// The token family, a slug of `rules/tokens/`.
-    pub family: Option<String>,
+    pub family: Option<&'static str>,
     /// How grave.
     pub severity: Severity,
     /// How sure.
@@ -233,7 +234,7 @@ pub struct Finding {
     /// What it means, one sentence.
     pub message: String,
     /// All faults, gravest first.
-    pub faults: Vec<String>,
+    pub faults: Vec<&'static str>,
     /// Where.
     pub location: Location,
     /// Further places.
@@ -272,15 +273,15 @@ impl Finding {
             (None, Some(hop)) => {
                 let header = hop.header.as_deref().unwrap_or_default();
                 let reason = self.reason.unwrap_or_default();
-                [&*self.rule, reason, hop.gateway, &hop.listener, &hop.route, &hop.upstream, header].join("\0")
+                [self.rule, reason, hop.gateway, &hop.listener, &hop.route, &hop.upstream, header].join("\0")
             }
             (None, None) => match &self.issuer {
                 Some(issuer) => {
                     let client = issuer.client.as_deref().unwrap_or_default();
                     let reason = self.reason.unwrap_or_default();
-                    [&*self.rule, reason, issuer.product, client, &issuer.setting].join("\0")
+                    [self.rule, reason, issuer.product, client, &issuer.setting].join("\0")
                 }
-                None => self.rule.clone(),
+                None => self.rule.to_owned(),
             },
         }
     }
@@ -345,7 +346,7 @@ pub struct Suppressed {
     /// Its fingerprint.
     pub fingerprint: String,
     /// The token family.
-    pub family: String,
+    pub family: &'static str,
     /// Why it is not a finding.
     pub reason: String,
 }

@@ -204,7 +204,7 @@ fn what_follows_a_token_counts_on_the_edge_of_a_chunk() {
     let faults = |bytes: &[u8]| -> Vec<Fault> {
         let policy = keybound::policy::Policy::default();
         let (finding, _) = keybound::scan::verdict_on(engine(), &policy, bytes, 0).expect("a finding");
-        Fault::ALL.iter().copied().filter(|f| finding.faults.iter().any(|slug| slug == f.slug())).collect()
+        Fault::ALL.iter().copied().filter(|f| finding.faults.iter().any(|slug| *slug == f.slug())).collect()
     };
     assert_eq!(faults(record.as_bytes()), [Fault::TokenTtlLong]);
     let end = record.find("\",\"scope").expect("the value's end");

@@ -49,7 +49,7 @@ fn every_rule_has_its_page_and_every_link_leads_somewhere() {
     let index = &pages["README.md"];
     for check in catalogue.checks() {
         let page = &pages[&format!("rules/{}.md", check.slug)];
-        assert!(page.contains(&check.title) && page.contains("## Bad") && page.contains("## Taxonomies"), "{page}");
+        assert!(page.contains(check.title) && page.contains("## Bad") && page.contains("## Taxonomies"), "{page}");
         assert!(index.contains(&format!("(rules/{}.md)", check.slug)), "{}", check.slug);
     }
     for family in &catalogue.families {

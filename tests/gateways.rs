@@ -140,7 +140,7 @@ fn the_examples_of_the_pages_hold() {
     for rule in gateway::Rule::ALL {
         let page = catalogue.check(rule.slug()).expect("a page");
         for example in &page.products {
-            let name = match example.product.as_str() {
+            let name = match example.product {
                 "haproxy" => "haproxy.cfg",
                 "apache" => "httpd.conf",
                 "caddy" => "Caddyfile",
@@ -163,8 +163,8 @@ fn the_examples_of_the_pages_hold() {
                         && finding.hop.as_ref().is_some_and(|hop| hop.gateway == example.product)
                 })
             };
-            assert!(fires(&example.bad), "{}: the bad example of {} is silent", rule.slug(), example.product);
-            assert!(!fires(&example.good), "{}: the good example of {} fires", rule.slug(), example.product);
+            assert!(fires(example.bad), "{}: the bad example of {} is silent", rule.slug(), example.product);
+            assert!(!fires(example.good), "{}: the good example of {} fires", rule.slug(), example.product);
         }
     }
 }

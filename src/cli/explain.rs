@@ -24,8 +24,8 @@ pub(super) fn run(args: &ExplainArgs) -> Result<u8, Failure> {
 }
 
 fn slugs(catalogue: &Catalogue) -> Vec<&str> {
-    let checks = catalogue.checks().iter().map(|check| check.slug.as_str());
-    checks.chain(catalogue.families.iter().map(|family| family.slug.as_str())).collect()
+    let checks = catalogue.checks().iter().map(|check| check.slug);
+    checks.chain(catalogue.families.iter().map(|family| family.slug)).collect()
 }
 
 /// Shares a word of three letters or more.

@@ -49,7 +49,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<u8, Failure> {
         lines.try_for_each(|line| writeln!(out, "{:<12} {line}", ""))
     };
     row(&mut out, "verdict", &format!("{}: {}", finding.severity.word(), finding.message))?;
-    row(&mut out, "family", finding.family.as_deref().unwrap_or("unknown"))?;
+    row(&mut out, "family", finding.family.unwrap_or("unknown"))?;
     if let Some(token) = token {
         row(&mut out, "binding", token.binding)?;
         row(&mut out, "state", token.state)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::args::{RulesArgs, RulesCommand};
 use super::scan::{catalogue, rule_files};
 use super::{Failure, code};
-use crate::rules::{Catalogue, Family, docs as rendering};
+use crate::rules::{Catalogue, Family, docs as rendering, unsplit};
 use crate::token::engine::Engine;
 use crate::token::scanner::{Scanner, Window};
 
@@ -23,8 +23,8 @@ pub(super) fn run(args: &RulesArgs) -> Result<u8, Failure> {
 fn list(json: bool) -> Result<u8, Failure> {
     let catalogue = catalogue(&[])?;
     let mut out = io::stdout().lock();
-    let families = catalogue.families.iter().map(|f| (f.slug.as_str(), "family", "", f.title.as_str()));
-    let checks = catalogue.checks().iter().map(|c| (c.slug.as_str(), "check", c.severity.word(), c.title.as_str()));
+    let families = catalogue.families.iter().map(|f| (f.slug, "family", "", f.title));
+    let checks = catalogue.checks().iter().map(|c| (c.slug, "check", c.severity.word(), c.title));
     for (slug, kind, severity, title) in checks.chain(families) {
         if json {
             writeln!(out, "{}", serde_json::json!({"slug": slug, "kind": kind, "severity": severity, "title": title}))?;
@@ -122,25 +122,25 @@ pub(super) fn problems(engine: &Engine, family: &Family) -> Vec<String> {
         problems.push("needs both hits and misses".to_owned());
     }
     for (number, hit) in family.hits.iter().enumerate() {
-        let found = families_in(engine, hit);
+        let found = families_in(engine, &unsplit(hit));
         if !found.contains(&family.slug) {
             let instead = if found.is_empty() { String::new() } else { format!(" (found: {})", found.join(", ")) };
             problems.push(format!("hit {} is not found{instead}", number + 1));
         }
     }
     for (number, miss) in family.misses.iter().enumerate() {
-        if families_in(engine, miss).contains(&family.slug) {
+        if families_in(engine, &unsplit(miss)).contains(&family.slug) {
             problems.push(format!("miss {} is found", number + 1));
         }
     }
     problems
 }
 
-fn families_in(engine: &Engine, sample: &str) -> Vec<String> {
+fn families_in(engine: &Engine, sample: &str) -> Vec<&'static str> {
     let mut scanner = Scanner::new(engine);
     let bytes = sample.as_bytes();
     scanner.scan(Window { bytes, base: 0, from: 0, to: bytes.len(), more: false });
-    scanner.tokens.iter().map(|token| engine.catalogue.families[usize::from(token.facts.family)].slug.clone()).collect()
+    scanner.tokens.iter().map(|token| engine.catalogue.families[usize::from(token.facts.family)].slug).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The texts that may be configuration, and how one names others.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
@@ -223,7 +224,12 @@ impl Files {
     }
 
     /// Another place that belongs to a finding, and why.
-    pub fn related(&self, place: Place, message: String, safe: &dyn Fn(&str) -> String) -> Related {
+    pub fn related(
+        &self,
+        place: Place,
+        message: impl Into<Cow<'static, str>>,
+        safe: &dyn Fn(&str) -> String,
+    ) -> Related {
         let place = self.original(place);
         let origin = &self.get(place.file).origin;
         let (_, at, _) = self.resolved(place);
@@ -232,7 +238,7 @@ impl Files {
             member: origin.member.as_deref().map(|member| safe(member).into()),
             line: at.line,
             column: at.column,
-            message,
+            message: message.into(),
             packed: !origin.layers.is_empty(),
         }
     }

@@ -372,12 +372,12 @@ fn finding(
         }
     }
     Finding {
-        rule: fault.rule.slug().to_owned(),
+        rule: fault.rule.slug(),
         family: None,
         severity,
         confidence: Confidence::High,
         message: safe(&words::message(fault)),
-        faults: vec![fault.rule.slug().to_owned()],
+        faults: vec![fault.rule.slug()],
         location: files.location(fault.place, safe),
         related,
         occurrences: 1,

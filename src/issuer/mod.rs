@@ -212,12 +212,12 @@ pub fn audit(files: &Files, policy: &Policy, now: i64, safe: &dyn Fn(&str) -> St
             }
             let related = fault.related.iter().map(|(at, message)| files.related(*at, safe(message), safe)).collect();
             let finding = Finding {
-                rule: slug.to_owned(),
+                rule: slug,
                 family: None,
                 severity,
                 confidence: Confidence::High,
                 message: safe(&fault.message),
-                faults: vec![slug.to_owned()],
+                faults: vec![slug],
                 location: files.location(fault.place, safe),
                 related,
                 occurrences: 1,

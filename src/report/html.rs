@@ -140,7 +140,7 @@ fn item(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     };
     fact("why", &finding.because.join("; "));
     fact("fix", &finding.fix);
-    let others: Vec<&str> = finding.faults.iter().filter(|fault| **fault != finding.rule).map(String::as_str).collect();
+    let others: Vec<&str> = finding.faults.iter().filter(|fault| **fault != finding.rule).copied().collect();
     if !others.is_empty() {
         fact("also", &others.join(", "));
     }
@@ -162,7 +162,7 @@ fn item(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         out,
         "<li class=\"finding\" data-severity=\"{word}\"><h3><span class=\"severity {word}\">{word}</span> \
          <code>{}</code> <span class=\"place\">{}:{}:{}</span></h3><p>{}</p><dl>{facts}</dl></li>",
-        escaped(&finding.rule),
+        escaped(finding.rule),
         escaped(&within(&place.path, place.member.as_deref())),
         place.line,
         place.column,

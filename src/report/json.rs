@@ -53,31 +53,48 @@ fn summary(report: &Report<'_>, suppressed: usize) -> Summary {
 
 /// One JSON object a line: findings, known examples, coverage, and the summary last.
 pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    for line in report.findings_as(|finding| line(&Row::Finding(&finding))) {
-        out.write_all(&line?)?;
+    let lines = |findings: &mut dyn Iterator<Item = Finding>| -> serde_json::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        for finding in findings {
+            line(&Row::Finding(&finding), &mut text)?;
+        }
+        Ok(text)
+    };
+    for text in report.shaped(lines) {
+        out.write_all(&text?)?;
     }
+    let mut text = Vec::new();
     let mut suppressed = 0;
     for row in report.outcome.suppressed(report.engine) {
         suppressed += 1;
-        out.write_all(&line(&Row::Suppressed(&row))?)?;
+        line(&Row::Suppressed(&row), &mut text)?;
+        out.write_all(&text)?;
+        text.clear();
     }
     for row in &report.outcome.coverage {
-        out.write_all(&line(&Row::Coverage(row))?)?;
+        line(&Row::Coverage(row), &mut text)?;
+        out.write_all(&text)?;
+        text.clear();
     }
-    out.write_all(&line(&Row::Summary(summary(report, suppressed)))?)
+    line(&Row::Summary(summary(report, suppressed)), &mut text)?;
+    out.write_all(&text)
 }
 
-fn line(row: &Row<'_>) -> serde_json::Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(LINE);
-    serde_json::to_writer(&mut text, row)?;
+/// Appends a row and the end of its line.
+fn line(row: &Row<'_>, text: &mut Vec<u8>) -> serde_json::Result<()> {
+    text.reserve(LINE);
+    serde_json::to_writer(&mut *text, row)?;
     text.push(b'\n');
-    Ok(text)
+    Ok(())
 }
 
 /// All of it in one object, written as it comes.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{{\"schema\":\"{SCHEMA}\",\"findings\":[")?;
-    list(out, report.findings_as(|finding| serde_json::to_vec(&finding)))?;
+    let several = |findings: &mut dyn Iterator<Item = Finding>| -> Vec<_> {
+        findings.map(|finding| serde_json::to_vec(&finding)).collect()
+    };
+    list(out, report.shaped(several).flatten())?;
     out.write_all(b"],\"suppressed\":[")?;
     let suppressed = list(out, report.outcome.suppressed(report.engine).map(|row| serde_json::to_vec(&row)))?;
     out.write_all(b"],\"coverage\":[")?;

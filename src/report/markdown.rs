@@ -61,7 +61,7 @@ fn row(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         out,
         "| **{}** | {} | {} | {} {} | {} |",
         finding.severity.word(),
-        escaped(&finding.rule),
+        escaped(finding.rule),
         escaped(&at),
         escaped(&finding.message),
         escaped(&format!("({})", finding.because.join("; "))),

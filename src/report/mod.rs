@@ -37,12 +37,15 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// The findings, worst first.
     pub fn findings(&self) -> impl Iterator<Item = Finding> + 'a {
-        self.findings_as(|finding| finding)
+        self.outcome.findings(self.engine, self.policy)
     }
 
-    /// The same, each in the shape that several threads give them.
-    fn findings_as<T: Send + 'a>(&self, shape: impl Fn(Finding) -> T + Sync + 'a) -> impl Iterator<Item = T> + 'a {
-        self.outcome.findings(self.engine, self.policy, shape)
+    /// The same, many at a time in the shape that several threads give them.
+    fn shaped<T: Send + 'a>(
+        &self,
+        shape: impl Fn(&mut dyn Iterator<Item = Finding>) -> T + Sync + 'a,
+    ) -> impl Iterator<Item = T> + 'a {
+        self.outcome.shaped(self.engine, self.policy, shape)
     }
 }
 

@@ -83,8 +83,8 @@ fn in_full(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     wrapped(out, "  ", &finding.message)?;
     labelled(out, "why", &finding.because.join("; "))?;
     labelled(out, "fix", &finding.fix)?;
-    let others: Vec<String> =
-        finding.faults.iter().filter(|fault| **fault != finding.rule && says_more(fault)).cloned().collect();
+    let others: Vec<&str> =
+        finding.faults.iter().filter(|fault| **fault != finding.rule && says_more(fault)).copied().collect();
     if !others.is_empty() {
         labelled(out, "also", &others.join(", "))?;
     }
@@ -129,7 +129,7 @@ fn in_short(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let style = style(finding.severity);
     let place = &finding.location;
     let times = if finding.occurrences > 1 { format!(" ({} times)", finding.occurrences) } else { String::new() };
-    let family = finding.family.as_deref().filter(|family| *family != finding.rule).unwrap_or_default();
+    let family = finding.family.filter(|family| *family != finding.rule).unwrap_or_default();
     writeln!(
         out,
         "{style}{:<8}{style:#} {}  {}:{}:{}{times}  {DIM}{family}{DIM:#}",

@@ -22,13 +22,13 @@ const MAX_DESCRIPTION: usize = 1_000;
 
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     let catalogue = &report.engine.catalogue;
-    let mut rules: BTreeMap<(String, Severity), usize> = BTreeMap::new();
+    let mut rules: BTreeMap<(&str, Severity), usize> = BTreeMap::new();
     let mut descriptors = Vec::new();
     let mut named = Named::default();
     let mut results = Vec::new();
     for finding in report.findings().take(MAX_RESULTS) {
         let next = descriptors.len();
-        let index = *rules.entry((finding.rule.clone(), finding.severity)).or_insert(next);
+        let index = *rules.entry((finding.rule, finding.severity)).or_insert(next);
         if index == next {
             descriptors.push(descriptor(catalogue, &finding, &mut named));
         }
@@ -99,7 +99,7 @@ fn level(severity: Severity) -> &'static str {
 /// The frameworks and ids that the rules of this report point to, in the order of their first mention, which gives
 /// their indices.
 #[derive(Default)]
-struct Named(Vec<(&'static Taxonomy, Vec<String>)>);
+struct Named(Vec<(&'static Taxonomy, Vec<&'static str>)>);
 
 impl Named {
     /// The relationships of a rule to what its page points to.
@@ -113,7 +113,7 @@ impl Named {
             let known = &mut self.0[at].1;
             for id in ids {
                 let index = known.iter().position(|own| own == id).unwrap_or_else(|| {
-                    known.push(id.clone());
+                    known.push(*id);
                     known.len() - 1
                 });
                 all.push(json!({
@@ -132,7 +132,7 @@ fn component(index: usize, taxonomy: &Taxonomy) -> Value {
 }
 
 /// A framework with those of its ids that are used.
-fn described(taxonomy: &Taxonomy, ids: &[String]) -> Value {
+fn described(taxonomy: &Taxonomy, ids: &[&str]) -> Value {
     let taxa: Vec<Value> = ids
         .iter()
         .map(|id| {
@@ -153,7 +153,7 @@ fn described(taxonomy: &Taxonomy, ids: &[String]) -> Value {
         "taxa": taxa,
     });
     if let Some(version) = &taxonomy.version {
-        component["version"] = version.as_str().into();
+        component["version"] = (*version).into();
     }
     component
 }
@@ -172,9 +172,9 @@ fn tags(page: Option<&Page>) -> Vec<String> {
 }
 
 fn descriptor(catalogue: &Catalogue, finding: &Finding, named: &mut Named) -> Value {
-    let page = catalogue.page(&finding.rule);
-    let title = page.as_ref().map_or_else(|| finding.rule.clone(), |page| page.title.clone());
-    let description = page.as_ref().map_or_else(|| title.clone(), |page| page.why.clone());
+    let page = catalogue.page(finding.rule);
+    let title = page.as_ref().map_or(finding.rule, |page| page.title);
+    let description = page.as_ref().map_or(title, |page| page.why);
     let mut properties = json!({
         "tags": tags(page.as_ref()),
         "precision": match finding.confidence {
@@ -196,11 +196,11 @@ fn descriptor(catalogue: &Catalogue, finding: &Finding, named: &mut Named) -> Va
     let mut descriptor = json!({
         "id": rule_id(finding),
         "name": finding.rule,
-        "shortDescription": {"text": cut(&title)},
-        "fullDescription": {"text": cut(&description)},
+        "shortDescription": {"text": cut(title)},
+        "fullDescription": {"text": cut(description)},
         "help": {
-            "text": page.as_ref().map_or_else(|| title.clone(), |page| page.plain()),
-            "markdown": page.as_ref().map_or_else(|| title.clone(), |page| page.markdown()),
+            "text": page.as_ref().map_or_else(|| title.to_owned(), Page::plain),
+            "markdown": page.as_ref().map_or_else(|| title.to_owned(), Page::markdown),
         },
         "defaultConfiguration": {"level": level(finding.severity)},
         "properties": properties,
@@ -239,7 +239,7 @@ fn result(finding: &Finding, rule_index: usize) -> Value {
             let region = json!({"startLine": related.line, "startColumn": related.column});
             let member = related.member.as_deref();
             let mut place = location(&related.path, member, related.packed, region);
-            let mut text = related.message.clone();
+            let mut text = related.message.clone().into_owned();
             if related.packed {
                 text += &format!(" ({}, line {})", within(&related.path, member), related.line);
             }

@@ -16,7 +16,7 @@ pub fn pages(catalogue: &Catalogue) -> BTreeMap<String, String> {
     let mut pages = BTreeMap::new();
     let rendered = |text: &str| format!("{MARK}\n{}\n", text.trim_end());
     for check in catalogue.checks() {
-        if let Some(page) = catalogue.page(&check.slug) {
+        if let Some(page) = catalogue.page(check.slug) {
             let text = format!("{}\n[All rules](../README.md)\n", page.markdown());
             pages.insert(format!("rules/{}.md", check.slug), rendered(&text));
         }
@@ -83,10 +83,10 @@ fn index(catalogue: &Catalogue) -> String {
         .to_owned();
     let mut checks: Vec<_> = catalogue.checks().iter().collect();
     let rank = |severity: Severity| Severity::ALL.iter().position(|s| *s == severity);
-    checks.sort_by_key(|check| (rank(check.severity), check.slug.as_str()));
+    checks.sort_by_key(|check| (rank(check.severity), check.slug));
     for check in checks {
         let (slug, severity) = (&check.slug, check.severity.word());
-        text += &format!("| [{slug}](rules/{slug}.md) | {severity} | {} |\n", cell(&check.title));
+        text += &format!("| [{slug}](rules/{slug}.md) | {severity} | {} |\n", cell(check.title));
     }
     text += "\n## Tokens\n\n";
     for (file, families) in by_file(catalogue) {
@@ -95,16 +95,16 @@ fn index(catalogue: &Catalogue) -> String {
         for family in families {
             text += &format!(
                 "| [{slug}](tokens/{file}.md#{anchor}) | {} | {} | {} | {} |\n",
-                cell(&family.title),
+                cell(family.title),
                 family.bindable.words(),
-                cell(&family.lifetime),
+                cell(family.lifetime),
                 match family.expiry() {
                     Expiry::InToken(place) => place,
                     Expiry::Beside => "`expires_in` beside it",
                     Expiry::Issuer => "-",
                 },
                 slug = family.slug,
-                anchor = heading_anchor(&family.title),
+                anchor = heading_anchor(family.title),
             );
         }
         text.push('\n');
@@ -114,15 +114,15 @@ fn index(catalogue: &Catalogue) -> String {
 
 /// The page of one file's families: each, then once what all have in common.
 fn issuer(catalogue: &Catalogue, families: &[&Family]) -> String {
-    let mut pages: Vec<Page> = families.iter().filter_map(|family| catalogue.page(&family.slug)).collect();
+    let mut pages: Vec<Page> = families.iter().filter_map(|family| catalogue.page(family.slug)).collect();
     let mut text = format!("# {}\n\n", families[0].issuer);
     for page in &pages {
-        text += &format!("- [{}](#{})\n", page.title, heading_anchor(&page.title));
+        text += &format!("- [{}](#{})\n", page.title, heading_anchor(page.title));
     }
     let mut common = String::new();
     if pages.windows(2).all(|two| two[0].fix == two[1].fix) {
         common += &format!("\n## Fix\n\n{}\n", pages[0].fix);
-        pages.iter_mut().for_each(|page| page.fix.clear());
+        pages.iter_mut().for_each(|page| page.fix = "");
     }
     if pages.windows(2).all(|two| two[0].references == two[1].references) {
         common += &super::page::references(&pages[0].references, "##");
@@ -133,7 +133,7 @@ fn issuer(catalogue: &Catalogue, families: &[&Family]) -> String {
         // In short: spelled out for each family, they would be most of the page.
         let taxa = std::mem::take(&mut page.taxonomies);
         let ids = taxa.iter().flat_map(|(taxonomy, ids)| {
-            ids.iter().map(|id| if taxonomy.key == "cwe" { format!("CWE-{id}") } else { id.clone() })
+            ids.iter().map(|id| if taxonomy.key == "cwe" { format!("CWE-{id}") } else { (*id).to_owned() })
         });
         let ids = ids.collect::<Vec<_>>().join(", ");
         if !ids.is_empty() {

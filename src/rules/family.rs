@@ -1,32 +1,29 @@
 //! A token family as data: how its tokens are recognised, what proves one, and the page about it.
 
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
 use regex::bytes::Regex;
 
 use super::decoder::Decoder;
 use super::key::{self, KeyMatch};
-use super::reader::{Fields, Result};
-use super::{Reference, Taxa, unsplit};
+use super::reader::{Document, Fields, File, Result, expression};
+use super::shape::Shape;
+use super::{Reference, Taxa};
 use crate::finding::Confidence;
 use crate::span::LineColumn;
-use crate::syntax::yaml::Node;
+use crate::syntax::packed::Packed;
 
 /// Where the anchor stands in the token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnchorAt {
     /// The token starts with it.
     Prefix,
-    /// It stands inside; what stands before it matches this expression.
-    Inside {
-        /// Expression for what stands between the token's start and the anchor.
-        lead: String,
-    },
-    /// It stands before the token; what stands between the two matches this expression.
-    Before {
-        /// Expression for what stands between anchor and token.
-        lead: String,
-    },
+    /// It stands inside; what stands before it matches `lead`.
+    Inside,
+    /// It stands before the token; what stands between the two matches `lead`.
+    Before,
 }
 
 /// A checksum that the issuer builds into its tokens; see `token::proof`.
@@ -166,39 +163,79 @@ pub struct Predicates {
     /// On `iss`.
     pub iss: Option<Pattern>,
     /// On claims: name and expression; of an array any member.
-    pub claims: Vec<(String, Pattern)>,
+    pub claims: Vec<(&'static str, Pattern)>,
     /// On header members.
-    pub header: Vec<(String, Pattern)>,
+    pub header: Vec<(&'static str, Pattern)>,
     /// Claims that must be there.
-    pub has: Vec<String>,
+    pub has: Vec<&'static str>,
     /// Claims that must not.
-    pub lacks: Vec<String>,
+    pub lacks: Vec<&'static str>,
     /// Header members that must not be there.
-    pub header_lacks: Vec<String>,
+    pub header_lacks: Vec<&'static str>,
     /// Two claims that must be there as equal texts.
-    pub equal: Option<(String, String)>,
+    pub equal: Option<(&'static str, &'static str)>,
 }
 
-/// An expression that is compiled when first used.
+/// An expression that is compiled when first used: as a [`Shape`] where it is one, else by the library.
 #[derive(Debug)]
 pub struct Pattern {
-    source: String,
+    /// As the rule file has it, and what is put before and after it.
+    source: &'static str,
+    around: (&'static str, Cow<'static, str>),
+    lengths: OnceLock<Option<RangeInclusive<usize>>>,
+    shape: OnceLock<Option<Shape>>,
     compiled: OnceLock<Option<Regex>>,
 }
 
 impl Pattern {
-    pub(crate) fn new(source: impl Into<String>) -> Self {
-        Self { source: source.into(), compiled: OnceLock::new() }
+    pub(super) fn new(source: &'static str) -> Self {
+        Self::within("", source, "")
+    }
+
+    fn within(before: &'static str, source: &'static str, after: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            source,
+            around: (before, after.into()),
+            lengths: OnceLock::new(),
+            shape: OnceLock::new(),
+            compiled: OnceLock::new(),
+        }
+    }
+
+    /// How long texts are that the rule file's expression matches, in bytes; `None` where there is no longest.
+    pub fn lengths(&self) -> Option<RangeInclusive<usize>> {
+        let read = || {
+            let properties = expression(self.source).ok()?.properties().clone();
+            Some(properties.minimum_len()?..=properties.maximum_len()?)
+        };
+        self.lengths.get_or_init(read).clone()
+    }
+
+    /// The expression as it is matched.
+    pub(super) fn text(&self) -> String {
+        [self.around.0, self.source, &self.around.1].concat()
     }
 
     /// The compiled expression. `None` only where it is larger than the engine's limit.
     pub fn regex(&self) -> Option<&Regex> {
-        self.compiled.get_or_init(|| regex::bytes::RegexBuilder::new(&self.source).unicode(false).build().ok()).as_ref()
+        let compile = || regex::bytes::RegexBuilder::new(&self.text()).unicode(false).build().ok();
+        self.compiled.get_or_init(compile).as_ref()
+    }
+
+    /// Where the first match in `text` ends.
+    pub fn end_in(&self, text: &[u8]) -> Option<usize> {
+        match self.shape.get_or_init(|| Shape::of(&expression(&self.text()).ok()?)) {
+            Some(shape) => shape.end_in(text),
+            None => self.regex()?.find(text).map(|found| found.end()),
+        }
     }
 
     /// Whether it matches somewhere in `text`.
     pub fn is_match(&self, text: &[u8]) -> bool {
-        self.regex().is_some_and(|r| r.is_match(text))
+        match self.shape.get_or_init(|| Shape::of(&expression(&self.text()).ok()?)) {
+            Some(shape) => shape.end_in(text).is_some(),
+            None => self.regex().is_some_and(|regex| regex.is_match(text)),
+        }
     }
 }
 
@@ -219,21 +256,21 @@ pub struct Family {
     /// Where it stands in its file.
     pub place: LineColumn,
     /// The rule id.
-    pub slug: String,
+    pub slug: &'static str,
     /// Its name.
-    pub title: String,
+    pub title: &'static str,
     /// Who issues it.
-    pub issuer: String,
+    pub issuer: &'static str,
     /// What it is and why it matters.
-    pub about: String,
+    pub about: &'static str,
     /// The issuer's usual lifetime, in words.
-    pub lifetime: String,
+    pub lifetime: &'static str,
     /// How a leaked one is revoked.
-    pub revoke: String,
+    pub revoke: &'static str,
     /// Sources.
     pub references: Vec<Reference>,
     /// Literals, one of which every token contains; empty for JOSE families.
-    pub anchors: Vec<String>,
+    pub anchors: Vec<&'static str>,
     /// Whether anchors are found in any letter case.
     pub any_case: bool,
     /// Where the anchor stands.
@@ -243,14 +280,12 @@ pub struct Family {
     /// The expression for what stands between the token's start and the anchor, anchored at its end; of an anchor
     /// before the token what stands between the two and the token after it (`token`), anchored at its start.
     pub lead: Option<Pattern>,
-    /// How many bytes `lead` can match at most.
-    pub lead_length: usize,
     /// Where this stands within half a kilobyte of the token, the place is one where such keys are public by design.
     pub public_near: Option<Pattern>,
     /// Not where `+` or `/` stands on either side, as in a stretch of base64 that holds the anchor by chance.
     pub outside_base64: bool,
     /// Letters or digits that may stand directly before the token all the same.
-    pub glued_to: Option<String>,
+    pub glued_to: Option<&'static str>,
     /// Must match before the token on its line.
     pub context: Option<Pattern>,
     /// How many bytes before the token `context` looks at.
@@ -269,8 +304,8 @@ pub struct Family {
     /// lower case without `-` and `_`. `*` is every name that announces a token. With a pattern, the whole value has to
     /// match it.
     pub names: Vec<String>,
-    /// `pattern` for a whole value, and how long values are that it can match; only where there are names.
-    pub whole: Option<(Pattern, std::ops::RangeInclusive<usize>)>,
+    /// `pattern` for a whole value; only where there are names.
+    pub whole: Option<Pattern>,
     /// Shortest value that a name's token has, in bytes.
     pub min_length: usize,
     /// Whether a UUID can be a token of this family.
@@ -290,25 +325,30 @@ pub struct Family {
     /// What it is for.
     pub role: Role,
     /// TTL policy kind.
-    pub policy: String,
+    pub policy: &'static str,
     /// The rule file, as messages name it.
-    pub file: String,
+    pub file: &'static str,
     /// Framework ids, where the file names any.
     pub taxonomies: Option<Taxa>,
-    /// Samples that must be found, split marks removed.
-    pub hits: Vec<String>,
-    /// Samples that must not, split marks removed.
-    pub misses: Vec<String>,
+    /// Samples that must be found, with split marks.
+    pub hits: Vec<&'static str>,
+    /// Samples that must not, with split marks.
+    pub misses: Vec<&'static str>,
+    first_fix: OnceLock<String>,
 }
 
 impl Family {
+    /// How many bytes `lead` can match at most.
+    pub fn lead_length(&self) -> usize {
+        let lengths = self.lead.as_ref().and_then(Pattern::lengths);
+        lengths.map_or(super::MAX_LEAD, |lengths| *lengths.end()).min(super::MAX_LEAD)
+    }
+
     /// Where its expiry is read.
     pub fn expiry(&self) -> Expiry {
         match (&self.jose, self.decoder.and_then(Decoder::expiry)) {
             (Some(jose), _) => match (jose.form, jose.payload) {
-                (Form::Jws, Payload::Claims) if !jose.all.lacks.iter().any(|claim| claim == "exp") => {
-                    Expiry::InToken("`exp`")
-                }
+                (Form::Jws, Payload::Claims) if !jose.all.lacks.contains(&"exp") => Expiry::InToken("`exp`"),
                 _ => Expiry::Issuer,
             },
             (None, Some(place)) => Expiry::InToken(place),
@@ -319,8 +359,8 @@ impl Family {
     }
 
     /// What to do about a leaked one, on one line.
-    pub fn first_fix(&self) -> String {
-        first_paragraph(&self.revoke)
+    pub fn first_fix(&self) -> &str {
+        self.first_fix.get_or_init(|| first_paragraph(self.revoke))
     }
 }
 
@@ -329,26 +369,32 @@ pub(super) fn first_paragraph(text: &str) -> String {
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn read_file(file: &str, node: &Node) -> Result<Vec<Family>> {
-    let mut fields = Fields::new(file, node)?;
-    let issuer = fields.required("issuer")?.to_owned();
-    let revoke = fields.owned("revoke")?;
+pub(super) fn read_file(document: Document) -> Result<Vec<Family>> {
+    let mut fields = document.fields()?;
+    let issuer = fields.required("issuer")?;
+    let revoke = fields.prose("revoke")?;
     let references = fields.references("references")?;
     let mut families = Vec::new();
     for node in fields.nodes("families")? {
-        families.push(read_family(file, node, &issuer, &revoke, &references)?);
+        families.push(read_family(document.file, node, issuer, revoke, &references)?);
     }
     fields.done()?;
     Ok(families)
 }
 
-fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: &[Reference]) -> Result<Family> {
+fn read_family(
+    file: File,
+    node: Packed<'static>,
+    issuer: &'static str,
+    revoke: &'static str,
+    references: &[Reference],
+) -> Result<Family> {
     let mut f = Fields::new(file, node)?;
-    let slug = f.required("slug")?.to_owned();
+    let slug = f.required("slug")?;
     if !slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
         return f.error(node, format!("`{slug}`: a slug has lower-case letters, digits and hyphens"));
     }
-    let title = f.required("title")?.to_owned();
+    let title = f.required("title")?;
     let jose = match f.node("jose") {
         Some(node) => Some(read_jose(file, node)?),
         None => None,
@@ -362,7 +408,7 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         if !(crate::rules::MIN_ANCHOR..=crate::rules::MAX_ANCHOR).contains(&text.len()) {
             return f.error(node, format!("an anchor has {} to {} bytes", super::MIN_ANCHOR, super::MAX_ANCHOR));
         }
-        anchors.push(text.to_owned());
+        anchors.push(text);
     }
     let pattern = f.regex("pattern")?;
     let mut names = Vec::new();
@@ -383,60 +429,45 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
         return f
             .error(node, format!("`{slug}` needs `jose`, `saml`, `key`, `names`, or both `anchors` and `pattern`"));
     }
-    let lead = f.regex("lead")?.map(str::to_owned);
-    let lead_length = lead.as_deref().and_then(lengths).map_or(super::MAX_LEAD, |range| *range.end());
-    #[derive(Clone, Copy)]
-    enum Stands {
-        First,
-        Inside,
-        Before,
+    let words = [("prefix", AnchorAt::Prefix), ("inside", AnchorAt::Inside), ("before", AnchorAt::Before)];
+    let anchor_at = f.word("anchor_at", &words)?.unwrap_or(AnchorAt::Prefix);
+    let lead = match (anchor_at, f.regex("lead")?) {
+        (AnchorAt::Inside, Some(lead)) => Some(Pattern::within("(?:", lead, r")\z")),
+        (AnchorAt::Before, Some(lead)) => {
+            let token = format!(r")(?P<token>{})", pattern.unwrap_or_default());
+            Some(Pattern::within(r"\A(?:", lead, token))
+        }
+        (AnchorAt::Inside | AnchorAt::Before, None) => return f.error(node, "this `anchor_at` needs `lead`"),
+        (AnchorAt::Prefix, Some(_)) => return f.error(node, "`lead` needs `anchor_at: inside` or `before`"),
+        (AnchorAt::Prefix, None) => None,
+    };
+    let whole = pattern.filter(|_| !names.is_empty()).map(|pattern| Pattern::within(r"\A(?:", pattern, r")\z"));
+    if !file.sound && whole.as_ref().is_some_and(|whole| whole.lengths().is_none()) {
+        return f.error(node, "with `names`, a `pattern` has a longest match");
     }
-    let words = [("prefix", Stands::First), ("inside", Stands::Inside), ("before", Stands::Before)];
-    let anchor_at = match (f.word("anchor_at", &words)?.unwrap_or(Stands::First), lead) {
-        (Stands::Inside, Some(lead)) => AnchorAt::Inside { lead },
-        (Stands::Before, Some(lead)) => AnchorAt::Before { lead },
-        (Stands::Inside | Stands::Before, None) => return f.error(node, "this `anchor_at` needs `lead`"),
-        (Stands::First, Some(_)) => return f.error(node, "`lead` needs `anchor_at: inside` or `before`"),
-        (Stands::First, None) => AnchorAt::Prefix,
-    };
-    let before = matches!(anchor_at, AnchorAt::Before { .. });
-    let whole = match pattern.filter(|_| !names.is_empty()) {
-        None => None,
-        Some(pattern) => match lengths(pattern) {
-            Some(range) => Some((Pattern::new(format!(r"\A(?:{pattern})\z")), range)),
-            None => return f.error(node, "with `names`, a `pattern` has a longest match"),
-        },
-    };
-    let samples = |texts: Vec<(&str, &Node)>| texts.into_iter().map(|(text, _)| unsplit(text)).collect();
+    let samples = |texts: Vec<(&'static str, _)>| texts.into_iter().map(|(text, _)| text).collect();
     let own_references = f.references("references")?;
-    let own_revoke = f.owned("revoke")?;
+    let own_revoke = f.prose("revoke")?;
     let family = Family {
         place: f.place(),
         title,
-        issuer: issuer.to_owned(),
-        about: f.owned("about")?,
-        lifetime: f.owned("lifetime")?,
-        revoke: if own_revoke.is_empty() { revoke.to_owned() } else { own_revoke },
+        issuer,
+        about: f.prose("about")?,
+        lifetime: f.prose("lifetime")?,
+        revoke: if own_revoke.is_empty() { revoke } else { own_revoke },
         references: if own_references.is_empty() { references.to_vec() } else { own_references },
         any_case: pattern.is_some_and(|p| p.starts_with("(?i)")),
-        pattern: pattern.map(|p| Pattern::new(format!(r"\A(?:{p})"))),
-        lead: match &anchor_at {
-            AnchorAt::Inside { lead } => Some(Pattern::new(format!(r"(?:{lead})\z"))),
-            AnchorAt::Before { lead } => {
-                Some(Pattern::new(format!(r"\A(?:{lead})(?P<token>{})", pattern.unwrap_or_default())))
-            }
-            AnchorAt::Prefix => None,
-        },
-        lead_length: lead_length.min(super::MAX_LEAD),
+        pattern: pattern.map(|pattern| Pattern::within(r"\A(?:", pattern, ")")),
+        lead,
         anchor_at,
         outside_base64: f.word("outside_base64", &[("true", true), ("false", false)])?.unwrap_or(false),
-        glued_to: f.text("glued_to")?.map(str::to_owned),
+        glued_to: f.text("glued_to")?,
         public_near: f.regex("public_near")?.map(Pattern::new),
         whole,
         confidence: match f.word("confidence", &Confidence::ALL.map(|c| (c.word(), c)))? {
             Some(confidence) => confidence,
             // Where something around it has to be asked, the shape alone is not enough.
-            None if f.node("context").is_some() || before => Confidence::Medium,
+            None if f.node("context").is_some() || anchor_at == AnchorAt::Before => Confidence::Medium,
             None => Confidence::High,
         },
         context: f.regex("context")?.map(Pattern::new),
@@ -491,13 +522,14 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
             )?
             .unwrap_or(Role::Access),
         policy: {
-            let policy = f.owned("policy")?;
-            if policy.is_empty() { "none".to_owned() } else { policy }
+            let policy = f.prose("policy")?;
+            if policy.is_empty() { "none" } else { policy }
         },
-        file: file.to_owned(),
+        file: file.name,
         taxonomies: f.taxonomies()?,
         hits: samples(f.texts("hits")?),
         misses: samples(f.texts("misses")?),
+        first_fix: OnceLock::new(),
         slug,
         anchors,
         jose,
@@ -508,13 +540,7 @@ fn read_family(file: &str, node: &Node, issuer: &str, revoke: &str, references: 
     Ok(family)
 }
 
-/// How long texts are that the expression matches; `None` where there is no longest.
-fn lengths(pattern: &str) -> Option<std::ops::RangeInclusive<usize>> {
-    let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern).ok()?;
-    Some(hir.properties().minimum_len()?..=hir.properties().maximum_len()?)
-}
-
-fn read_jose(file: &str, node: &Node) -> Result<JoseMatch> {
+fn read_jose(file: File, node: Packed<'static>) -> Result<JoseMatch> {
     let mut f = Fields::new(file, node)?;
     let form = f.word("form", &[("jws", Form::Jws), ("jwe", Form::Jwe)])?.unwrap_or(Form::Jws);
     let payload =
@@ -530,8 +556,8 @@ fn read_jose(file: &str, node: &Node) -> Result<JoseMatch> {
     Ok(JoseMatch { form, payload, all, any })
 }
 
-fn read_predicates(f: &mut Fields<'_>) -> Result<Predicates> {
-    let mut read_map = |key: &'static str| -> Result<Vec<(String, Pattern)>> {
+fn read_predicates(f: &mut Fields) -> Result<Predicates> {
+    let mut read_map = |key: &'static str| -> Result<Vec<(&'static str, Pattern)>> {
         let Some(node) = f.node(key) else { return Ok(Vec::new()) };
         let mut all = Vec::new();
         for (name, value) in node.entries() {
@@ -539,16 +565,16 @@ fn read_predicates(f: &mut Fields<'_>) -> Result<Predicates> {
                 return f.error(value, format!("`{key}` maps names to expressions"));
             };
             f.check_regex(text, value)?;
-            all.push((name.to_owned(), Pattern::new(text)));
+            all.push((name, Pattern::new(text)));
         }
         Ok(all)
     };
     let claims = read_map("claims")?;
     let header = read_map("header")?;
-    let names = |texts: Vec<(&str, &Node)>| texts.into_iter().map(|(text, _)| text.to_owned()).collect::<Vec<_>>();
+    let names = |texts: Vec<(&'static str, _)>| texts.into_iter().map(|(text, _)| text).collect::<Vec<_>>();
     let equal = names(f.texts("equal")?);
     Ok(Predicates {
-        typ: f.regex("typ")?.map(|p| Pattern::new(format!("(?i){p}"))),
+        typ: f.regex("typ")?.map(|typ| Pattern::within("(?i)", typ, "")),
         iss: f.regex("iss")?.map(Pattern::new),
         claims,
         header,
@@ -557,7 +583,7 @@ fn read_predicates(f: &mut Fields<'_>) -> Result<Predicates> {
         header_lacks: names(f.texts("header_lacks")?),
         equal: match &equal[..] {
             [] => None,
-            [a, b] => Some((a.clone(), b.clone())),
+            [a, b] => Some((*a, *b)),
             _ => {
                 let node = f.node("equal");
                 return match node {

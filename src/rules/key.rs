@@ -1,8 +1,8 @@
 //! Which private keys belong to a family, and what they are good for.
 
 use super::family::Pattern;
-use super::reader::{Fields, Result};
-use crate::syntax::yaml::Node;
+use super::reader::{Fields, File, Result};
+use crate::syntax::packed::Packed;
 
 /// What a key stands in; see `token::keys`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,10 +63,10 @@ pub struct KeyMatch {
     /// Whether tokens can be bound to such keys.
     pub proof: bool,
     /// What whoever has the key can do, to follow "can".
-    pub deed: String,
+    pub deed: &'static str,
 }
 
-pub(super) fn read(file: &str, node: &Node) -> Result<KeyMatch> {
+pub(super) fn read(file: File, node: Packed<'static>) -> Result<KeyMatch> {
     let mut f = Fields::new(file, node)?;
     f.required("format")?;
     let Some(format) = f.word("format", &KeyFormat::ALL)? else {
@@ -80,7 +80,7 @@ pub(super) fn read(file: &str, node: &Node) -> Result<KeyMatch> {
         beside: f.regex("beside")?.map(Pattern::new),
         owner: f.regex("owner")?.map(Pattern::new),
         proof: f.word("proof", &truth)?.unwrap_or(true),
-        deed: f.required("deed")?.trim_end().to_owned(),
+        deed: f.required("deed")?,
     };
     f.done()?;
     Ok(key)

@@ -8,12 +8,12 @@ mod family;
 mod key;
 mod page;
 mod reader;
+mod shape;
 mod taxonomy;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use crate::syntax::yaml::Node;
 pub use check::Check;
 pub use decoder::Decoder;
 pub use family::{
@@ -22,6 +22,7 @@ pub use family::{
 };
 pub use key::{KeyFormat, KeyMatch};
 pub use page::Page;
+use reader::Document;
 pub use reader::RuleError;
 pub use taxonomy::{Taxa, Taxonomy, taxonomies, taxonomy};
 
@@ -46,12 +47,12 @@ pub const NAME_STEMS: &[&str] =
 pub const SPLIT_MARK: char = '¦';
 
 /// A page one can be pointed to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reference {
     /// What it is.
-    pub title: String,
+    pub title: &'static str,
     /// Where it is.
-    pub url: String,
+    pub url: &'static str,
 }
 
 /// All token families, and the pages of all other rules (read when first asked for).
@@ -59,7 +60,7 @@ pub struct Reference {
 pub struct Catalogue {
     /// Token families: those of the embedded files by file name, then those of the user's files.
     pub families: Vec<Family>,
-    by_slug: HashMap<String, usize>,
+    by_slug: HashMap<&'static str, usize>,
     checks: OnceLock<Vec<Check>>,
 }
 
@@ -78,28 +79,28 @@ impl Catalogue {
     /// # Errors
     /// The first thing that is wrong in a file, with its place.
     pub fn with_files<'a>(files: impl IntoIterator<Item = (String, &'a str)>) -> Result<Self, RuleError> {
-        let read = |(name, text): (String, &str)| reader::document(&name, text).map(|node| (name, node));
-        Self::from_files(Self::embedded_files().chain(files.into_iter().map(read)))
+        let parse = |(name, text): (String, &str)| Document::parse(&name, text);
+        Self::from_files(Self::embedded_files().chain(files.into_iter().map(parse)))
     }
 
-    fn embedded_files() -> impl Iterator<Item = Result<(String, Node), RuleError>> {
-        embedded::TOKENS.iter().map(|(name, packed)| Ok(((*name).to_owned(), reader::embedded(name, packed)?)))
+    fn embedded_files() -> impl Iterator<Item = Result<Document, RuleError>> {
+        embedded::TOKENS.iter().map(Document::embedded)
     }
 
-    fn from_files(files: impl Iterator<Item = Result<(String, Node), RuleError>>) -> Result<Self, RuleError> {
+    fn from_files(files: impl Iterator<Item = Result<Document, RuleError>>) -> Result<Self, RuleError> {
         let mut families: Vec<Family> = Vec::new();
-        let mut by_slug: HashMap<String, usize> = HashMap::new();
+        let mut by_slug: HashMap<&'static str, usize> = HashMap::new();
         for file in files {
-            let (name, node) = file?;
+            let file = file?;
             let mut in_this_file = std::collections::HashSet::new();
-            for family in family::read_file(&name, &node)? {
-                if !in_this_file.insert(family.slug.clone()) {
-                    return Err(RuleError::at(&name, family.place, format!("`{}` stands twice", family.slug)));
+            for family in family::read_file(file)? {
+                if !in_this_file.insert(family.slug) {
+                    return Err(RuleError::at(file.file.name, family.place, format!("`{}` stands twice", family.slug)));
                 }
-                match by_slug.get(&family.slug) {
+                match by_slug.get(family.slug) {
                     Some(&index) => families[index] = family,
                     None => {
-                        by_slug.insert(family.slug.clone(), families.len());
+                        by_slug.insert(family.slug, families.len());
                         families.push(family);
                     }
                 }
@@ -107,7 +108,7 @@ impl Catalogue {
         }
         // What only a general name tells gives way to every family that says more, whatever the files are called.
         families.sort_by_key(|family| family.rank < 0);
-        let by_slug = families.iter().enumerate().map(|(index, family)| (family.slug.clone(), index)).collect();
+        let by_slug = families.iter().enumerate().map(|(index, family)| (family.slug, index)).collect();
         Ok(Self { families, by_slug, checks: OnceLock::new() })
     }
 
@@ -116,7 +117,7 @@ impl Catalogue {
     /// # Errors
     /// The first thing that is wrong in it, with its place.
     pub fn families_of(name: &str, text: &str) -> Result<Vec<Family>, RuleError> {
-        family::read_file(name, &reader::document(name, text)?)
+        family::read_file(Document::parse(name, text)?)
     }
 
     /// The family of that slug, with its index in [`Self::families`].
@@ -130,9 +131,9 @@ impl Catalogue {
             let mut checks: Vec<Check> = embedded::CHECKS
                 .iter()
                 // A test reads every embedded page; here a broken one can only be left out.
-                .filter_map(|(name, packed)| check::read_file(name, &reader::embedded(name, packed).ok()?).ok())
+                .filter_map(|file| check::read_file(Document::embedded(file).ok()?).ok())
                 .collect();
-            checks.sort_by(|a, b| a.slug.cmp(&b.slug));
+            checks.sort_by_key(|check| check.slug);
             checks
         })
     }
@@ -140,7 +141,7 @@ impl Catalogue {
     /// The page of that rule.
     pub fn check(&self, slug: &str) -> Option<&Check> {
         let checks = self.checks();
-        checks.binary_search_by(|c| c.slug.as_str().cmp(slug)).ok().map(|at| &checks[at])
+        checks.binary_search_by(|c| c.slug.cmp(slug)).ok().map(|at| &checks[at])
     }
 }
 
@@ -157,11 +158,14 @@ mod tests {
     fn every_embedded_file_is_sound() {
         let catalogue = Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"));
         assert!(!catalogue.families.is_empty());
-        for (name, packed) in embedded::CHECKS {
-            let check = reader::embedded(name, packed).and_then(|node| check::read_file(name, &node));
-            let check = check.unwrap_or_else(|e| panic!("{e}"));
-            assert_eq!(format!("rules/checks/{}.yaml", check.slug), *name);
-            assert!(catalogue.family(&check.slug).is_none(), "{} is both a family and a check", check.slug);
+        for file in embedded::TOKENS {
+            let document = Document::embedded(file).unwrap_or_else(|e| panic!("{e}"));
+            family::read_file(document.doubted()).unwrap_or_else(|e| panic!("{e}"));
+        }
+        for file in embedded::CHECKS {
+            let check = Document::embedded(file).and_then(check::read_file).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(format!("rules/checks/{}.yaml", check.slug), file.0);
+            assert!(catalogue.family(check.slug).is_none(), "{} is both a family and a check", check.slug);
         }
         assert_eq!(catalogue.checks().len(), embedded::CHECKS.len());
     }

@@ -6,19 +6,19 @@ use super::{Bindable, Catalogue, Check, Expiry, Family, Reference, Taxa, taxonom
 #[derive(Debug, Clone)]
 pub struct Page {
     /// The rule id.
-    pub slug: String,
+    pub slug: &'static str,
     /// Its title.
-    pub title: String,
+    pub title: &'static str,
     /// Why it matters.
-    pub why: String,
+    pub why: &'static str,
     /// Facts in short: name and value.
     pub facts: Vec<(&'static str, String)>,
     /// Example that fires, example that does not.
-    pub examples: Option<(String, String)>,
+    pub examples: Option<(&'static str, &'static str)>,
     /// The same for single products: product, example that fires, example that does not.
-    pub products: Vec<(String, String, String)>,
+    pub products: Vec<(&'static str, &'static str, &'static str)>,
     /// What to do.
-    pub fix: String,
+    pub fix: &'static str,
     /// Sources.
     pub references: Vec<Reference>,
     /// Framework ids.
@@ -34,17 +34,13 @@ impl Catalogue {
 
 fn of_check(check: &Check) -> Page {
     Page {
-        slug: check.slug.clone(),
-        title: check.title.clone(),
-        why: check.why.clone(),
+        slug: check.slug,
+        title: check.title,
+        why: check.why,
         facts: vec![("severity", severity(check))],
-        examples: Some((check.bad.clone(), check.good.clone())),
-        products: check
-            .products
-            .iter()
-            .map(|example| (example.product.clone(), example.bad.clone(), example.good.clone()))
-            .collect(),
-        fix: check.fix.clone(),
+        examples: Some((check.bad, check.good)),
+        products: check.products.iter().map(|example| (example.product, example.bad, example.good)).collect(),
+        fix: check.fix,
         references: check.references.clone(),
         taxonomies: check.taxonomies.clone(),
     }
@@ -52,7 +48,7 @@ fn of_check(check: &Check) -> Page {
 
 fn severity(check: &Check) -> String {
     let word = check.severity.word();
-    match check.audit.as_str() {
+    match check.audit {
         "token" => format!("{word} by itself; the verdict on the token decides"),
         _ => format!("{word}; less where little depends on it"),
     }
@@ -69,18 +65,18 @@ fn of_family(family: &Family) -> Page {
         Expiry::Issuer => "known to the issuer only".to_owned(),
     };
     Page {
-        slug: family.slug.clone(),
-        title: family.title.clone(),
-        why: family.about.clone(),
+        slug: family.slug,
+        title: family.title,
+        why: family.about,
         facts: vec![
-            ("issuer", family.issuer.clone()),
-            ("lives", family.lifetime.clone()),
+            ("issuer", family.issuer.to_owned()),
+            ("lives", family.lifetime.to_owned()),
             ("can be bound", bindable.to_owned()),
             ("expiry", expiry),
         ],
         examples: None,
         products: Vec::new(),
-        fix: family.revoke.clone(),
+        fix: family.revoke,
         references: family.references.clone(),
         taxonomies: taxonomy::of_family(family),
     }
@@ -113,7 +109,7 @@ impl Page {
             text += &format!("\n{mark}# Taxonomies\n\n");
             for (taxonomy, ids) in self.taxonomies.iter() {
                 text += &format!("- [{}]({}): ", taxonomy.full_name(), taxonomy.url);
-                let one = |id: &String| {
+                let one = |id: &&str| {
                     let title = taxonomy.title(id).unwrap_or_default();
                     taxonomy.page(id).map_or(format!("{id} {title}"), |page| format!("[{id}]({page}) {title}"))
                 };
@@ -135,7 +131,7 @@ impl Page {
         for (product, bad, good) in &self.products {
             text += &format!("\nBad ({product}):\n\n{}\n\nGood ({product}):\n\n{}\n", indent(bad), indent(good));
         }
-        text += &format!("\nFix:\n\n{}\n", indent(&self.fix));
+        text += &format!("\nFix:\n\n{}\n", indent(self.fix));
         if !self.references.is_empty() {
             text += "\nReferences:\n\n";
             for reference in &self.references {

@@ -3,33 +3,33 @@
 
 use std::sync::OnceLock;
 
-use super::reader::{self, Fields, Result};
+use super::reader::{Document, Fields, Result};
 use super::{Family, Reach, Role};
-use crate::syntax::yaml::{Kind, Node};
+use crate::syntax::packed::Packed;
 
 /// A framework.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taxonomy {
     /// How rule files name it: `owasp-nhi`.
-    pub key: String,
+    pub key: &'static str,
     /// Its name.
-    pub name: String,
+    pub name: &'static str,
     /// Who publishes it.
-    pub organization: String,
+    pub organization: &'static str,
     /// Its version, where its ids depend on it.
-    pub version: Option<String>,
+    pub version: Option<&'static str>,
     /// Where it is published.
-    pub url: String,
+    pub url: &'static str,
     /// Where one id is explained; `{id}` stands for it.
-    page: Option<String>,
+    page: Option<&'static str>,
     /// Ids and their names as published.
-    pub taxa: Vec<(String, String)>,
+    pub taxa: Vec<(&'static str, &'static str)>,
 }
 
 impl Taxonomy {
     /// The published name of that id.
     pub fn title(&self, id: &str) -> Option<&str> {
-        self.taxa.iter().find(|(own, _)| own == id).map(|(_, title)| title.as_str())
+        self.taxa.iter().find(|(own, _)| *own == id).map(|(_, title)| *title)
     }
 
     /// The page about that id.
@@ -39,23 +39,23 @@ impl Taxonomy {
 
     /// Name and version: `NIST SP 800-53 Revision 5`.
     pub fn full_name(&self) -> String {
-        self.version.as_ref().map_or_else(|| self.name.clone(), |version| format!("{} {version}", self.name))
+        self.version.map_or_else(|| self.name.to_owned(), |version| format!("{} {version}", self.name))
     }
 }
 
 /// Ids by the key of their framework, in the order of the rule file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Taxa(Vec<(String, Vec<String>)>);
+pub struct Taxa(Vec<(&'static str, Vec<&'static str>)>);
 
 impl Taxa {
     /// Frameworks and the ids of each.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Taxonomy, &[String])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Taxonomy, &[&'static str])> {
         self.0.iter().filter_map(|(key, ids)| Some((taxonomy(key)?, ids.as_slice())))
     }
 
     /// The ids of one framework.
-    pub fn of(&self, key: &str) -> &[String] {
-        self.0.iter().find(|(own, _)| own == key).map_or(&[], |(_, ids)| ids)
+    pub fn of(&self, key: &str) -> &[&'static str] {
+        self.0.iter().find(|(own, _)| *own == key).map_or(&[], |(_, ids)| ids)
     }
 
     /// Whether it points nowhere.
@@ -67,41 +67,41 @@ impl Taxa {
     fn add(&mut self, other: &Self) {
         for (key, ids) in &other.0 {
             let at = self.0.iter().position(|(own, _)| own == key).unwrap_or_else(|| {
-                self.0.push((key.clone(), Vec::new()));
+                self.0.push((*key, Vec::new()));
                 self.0.len() - 1
             });
             for id in ids {
                 if !self.0[at].1.contains(id) {
-                    self.0[at].1.push(id.clone());
+                    self.0[at].1.push(*id);
                 }
             }
         }
     }
 
-    fn read(fields: &Fields<'_>, node: &Node, known: &[Taxonomy]) -> Result<Self> {
+    fn read(fields: &Fields, node: Packed<'static>, known: &[Taxonomy]) -> Result<Self> {
         let mut all = Vec::new();
         for (key, ids) in node.entries() {
             let name = key.text().unwrap_or_default();
             let Some(taxonomy) = known.iter().find(|t| t.key == name) else {
-                let keys: Vec<&str> = known.iter().map(|t| t.key.as_str()).collect();
+                let keys: Vec<&str> = known.iter().map(|t| t.key).collect();
                 return fields.error(key, format!("`{name}` is none of {}", keys.join(", ")));
             };
-            let Kind::Sequence(items) = &ids.kind else { return fields.error(ids, "a list of ids is expected") };
-            let mut own: Vec<String> = Vec::new();
+            let Some(items) = ids.items() else { return fields.error(ids, "a list of ids is expected") };
+            let mut own: Vec<&'static str> = Vec::new();
             for item in items {
                 let id = item.text().unwrap_or_default();
                 if taxonomy.title(id).is_none() {
                     return fields.error(item, format!("`{id}` is no {name} id in rules/taxonomies.yaml"));
                 }
-                own.push(id.to_owned());
+                own.push(id);
             }
-            all.push((name.to_owned(), own));
+            all.push((name, own));
         }
         Ok(Self(all))
     }
 }
 
-impl Fields<'_> {
+impl Fields {
     /// The `taxonomies` of a rule; `None` where the file says nothing of them.
     pub(super) fn taxonomies(&mut self) -> Result<Option<Taxa>> {
         self.node("taxonomies").map(|node| Taxa::read(self, node, &table().taxonomies)).transpose()
@@ -151,29 +151,29 @@ fn table() -> &'static Table {
 
 fn embedded() -> Result<Table> {
     let mut table = Table::default();
-    for (file, packed) in super::embedded::TAXONOMIES {
-        read(file, &reader::embedded(file, packed)?, &mut table)?;
+    for file in super::embedded::TAXONOMIES {
+        read(Document::embedded(file)?, &mut table)?;
     }
     Ok(table)
 }
 
-fn read(file: &str, node: &Node, table: &mut Table) -> Result<()> {
-    let mut fields = Fields::new(file, node)?;
+fn read(document: Document, table: &mut Table) -> Result<()> {
+    let mut fields = document.fields()?;
     for node in fields.nodes("taxonomies")? {
-        let mut own = Fields::new(file, node)?;
+        let mut own = Fields::new(document.file, node)?;
         table.taxonomies.push(Taxonomy {
-            key: own.required("key")?.to_owned(),
-            name: own.required("name")?.to_owned(),
-            organization: own.required("organization")?.to_owned(),
-            version: own.text("version")?.map(str::to_owned),
-            url: own.required("url")?.to_owned(),
-            page: own.text("page")?.map(str::to_owned),
-            taxa: own.node("taxa").map_or(&[][..], Node::entries).iter().map(pair).collect(),
+            key: own.required("key")?,
+            name: own.required("name")?,
+            organization: own.required("organization")?,
+            version: own.text("version")?,
+            url: own.required("url")?,
+            page: own.text("page")?,
+            taxa: own.node("taxa").iter().flat_map(Packed::entries).map(pair).collect(),
         });
         own.done()?;
     }
     if let Some(node) = fields.node("families") {
-        let mut own = Fields::new(file, node)?;
+        let mut own = Fields::new(document.file, node)?;
         for (key, into) in
             [("credential", &mut table.credential), ("refresh", &mut table.refresh), ("key", &mut table.key)]
         {
@@ -186,9 +186,8 @@ fn read(file: &str, node: &Node, table: &mut Table) -> Result<()> {
     fields.done()
 }
 
-fn pair((id, title): &(Node, Node)) -> (String, String) {
-    let text = |node: &Node| node.text().unwrap_or_default().to_owned();
-    (text(id), text(title))
+fn pair((id, title): (Packed<'static>, Packed<'static>)) -> (&'static str, &'static str) {
+    (id.text().unwrap_or_default(), title.text().unwrap_or_default())
 }
 
 #[cfg(test)]

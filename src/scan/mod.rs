@@ -12,6 +12,7 @@ mod ledger;
 mod outcome;
 mod pipe;
 mod signers;
+mod wording;
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -307,7 +308,7 @@ impl<'a> Shared<'a> {
         }
         for found in &mut audited {
             let sample = is_sample(&found.location.path) || found.location.member.as_deref().is_some_and(is_sample);
-            if sample && !self.job.policy.severity.contains_key(&found.rule) {
+            if sample && !self.job.policy.severity.contains_key(found.rule) {
                 found.severity = found.severity.lowered();
                 found.because.push("it stands in a test, an example or documentation".to_owned());
             }

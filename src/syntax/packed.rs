@@ -1,9 +1,11 @@
-//! Trees of YAML as compact bytes: the rule files are parsed when keybound is built, not at each of its starts.
+//! Trees of YAML as compact bytes that are read where they lie: the rule files are parsed when keybound is built, not at
+//! each of its starts, and of their texts only those are touched that somebody asks for.
 //!
-//! A node is a letter for its kind, its place and byte offsets, and what it holds: a text by its length, or the number of
-//! nodes that follow. Numbers are written seven bits a byte, low ones first. `build.rs` writes, the catalogue reads.
+//! A node is a letter for its kind, its line and column, how many bytes its content has, and that content: a text, or
+//! the nodes of a sequence or mapping one after the other. Numbers are written seven bits a byte, low ones first.
+//! `build.rs` writes, the catalogue reads.
 
-use super::yaml::{Kind, MAX_DEPTH, Node};
+use super::yaml::{Kind, Node};
 use crate::span::LineColumn;
 
 /// The bytes of a tree.
@@ -13,73 +15,103 @@ pub fn pack(node: &Node) -> Vec<u8> {
     bytes
 }
 
-/// The tree of these bytes; `None` where they are not what [`pack`] gives.
-pub fn unpack(mut bytes: &[u8]) -> Option<Node> {
-    let node = read(&mut bytes, 0)?;
-    bytes.is_empty().then_some(node)
-}
-
+// Bounded by what the YAML reader allows: trees are no deeper.
 fn write(node: &Node, into: &mut Vec<u8>) {
+    let mut content = Vec::new();
     into.push(match &node.kind {
-        Kind::Scalar { plain: true, .. } => b'p',
-        Kind::Scalar { plain: false, .. } => b'q',
-        Kind::Sequence(_) => b's',
-        Kind::Mapping(_) => b'm',
-        Kind::Hole => b'h',
-    });
-    let (start, end) = node.bytes;
-    for number in [node.place.line, node.place.column, start as u64, end.saturating_sub(start) as u64] {
-        write_number(number, into);
-    }
-    match &node.kind {
         Kind::Scalar { text, .. } => {
-            write_number(text.len() as u64, into);
-            into.extend_from_slice(text.as_bytes());
+            content.extend_from_slice(text.as_bytes());
+            TEXT
         }
         Kind::Sequence(items) => {
-            write_number(items.len() as u64, into);
-            items.iter().for_each(|item| write(item, into));
+            items.iter().for_each(|item| write(item, &mut content));
+            SEQUENCE
         }
         Kind::Mapping(entries) => {
-            write_number(entries.len() as u64, into);
             for (key, value) in entries {
-                write(key, into);
-                write(value, into);
+                write(key, &mut content);
+                write(value, &mut content);
             }
+            MAPPING
         }
-        Kind::Hole => {}
+        Kind::Hole => HOLE,
+    });
+    for number in [node.place.line, node.place.column, content.len() as u64] {
+        write_number(number, into);
+    }
+    into.extend_from_slice(&content);
+}
+
+const TEXT: u8 = b't';
+const SEQUENCE: u8 = b's';
+const MAPPING: u8 = b'm';
+const HOLE: u8 = b'h';
+
+/// A node of a packed tree.
+#[derive(Debug, Clone, Copy)]
+pub struct Packed<'a> {
+    letter: u8,
+    content: &'a [u8],
+    /// Line and column of its first byte in the file that was packed.
+    pub place: LineColumn,
+}
+
+impl<'a> Packed<'a> {
+    /// The root of the tree in these bytes; `None` where they are not what [`pack`] gives.
+    pub fn root(bytes: &'a [u8]) -> Option<Self> {
+        let mut nodes = Items(bytes);
+        let root = nodes.next()?;
+        nodes.0.is_empty().then_some(root)
+    }
+
+    /// The text of a scalar.
+    pub fn text(&self) -> Option<&'a str> {
+        if self.letter == TEXT { std::str::from_utf8(self.content).ok() } else { None }
+    }
+
+    /// The members of a sequence; `None` for anything else.
+    pub fn items(&self) -> Option<Items<'a>> {
+        (self.letter == SEQUENCE).then_some(Items(self.content))
+    }
+
+    /// Whether it is a mapping.
+    pub fn is_mapping(&self) -> bool {
+        self.letter == MAPPING
+    }
+
+    /// The entries of a mapping; none for anything else.
+    pub fn entries(&self) -> Entries<'a> {
+        Entries(Items(if self.is_mapping() { self.content } else { &[] }))
     }
 }
 
-fn read(bytes: &mut &[u8], depth: usize) -> Option<Node> {
-    if depth > MAX_DEPTH {
-        return None;
+/// Nodes that lie one after the other. Broken bytes end them.
+#[derive(Debug, Clone)]
+pub struct Items<'a>(&'a [u8]);
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Packed<'a>;
+
+    fn next(&mut self) -> Option<Packed<'a>> {
+        let (letter, mut rest) = self.0.split_first()?;
+        let place = LineColumn { line: read_number(&mut rest)?, column: read_number(&mut rest)? };
+        let length = usize::try_from(read_number(&mut rest)?).ok()?;
+        let (content, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some(Packed { letter: *letter, content, place })
     }
-    let (letter, rest) = bytes.split_first()?;
-    *bytes = rest;
-    let place = LineColumn { line: read_number(bytes)?, column: read_number(bytes)? };
-    let start = read_number(bytes)? as usize;
-    let end = start.checked_add(read_number(bytes)? as usize)?;
-    let kind = match letter {
-        b'p' | b'q' => {
-            let length = read_number(bytes)? as usize;
-            let (text, rest) = bytes.split_at_checked(length)?;
-            *bytes = rest;
-            Kind::Scalar { text: std::str::from_utf8(text).ok()?.to_owned(), plain: *letter == b'p' }
-        }
-        b's' => {
-            let count = read_number(bytes)?;
-            Kind::Sequence((0..count).map(|_| read(bytes, depth + 1)).collect::<Option<_>>()?)
-        }
-        b'm' => {
-            let count = read_number(bytes)?;
-            let entry = |_| Some((read(bytes, depth + 1)?, read(bytes, depth + 1)?));
-            Kind::Mapping((0..count).map(entry).collect::<Option<_>>()?)
-        }
-        b'h' => Kind::Hole,
-        _ => return None,
-    };
-    Some(Node { kind, place, bytes: (start, end) })
+}
+
+/// The entries of a mapping, in its order.
+#[derive(Debug, Clone)]
+pub struct Entries<'a>(Items<'a>);
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (Packed<'a>, Packed<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((self.0.next()?, self.0.next()?))
+    }
 }
 
 fn write_number(mut number: u64, into: &mut Vec<u8>) {
@@ -110,31 +142,55 @@ mod tests {
     use super::*;
     use crate::syntax::yaml::parse;
 
-    const TEXT: &str = "slug: é\nlist: [a, 'b', {c: |\n  long\n  text\n}]\nempty: []\nnone:\n";
+    const TEXT: &str = "slug: é\nlist: [a, 'b', {c: d}]\nfolded: |\n  long\n  text\nempty: []\nnone:\n";
+
+    /// Asserts that both are the same tree; gives how many nodes it has.
+    fn same(packed: Packed<'_>, node: &Node) -> usize {
+        assert_eq!(packed.place, node.place);
+        assert_eq!(packed.text(), node.text());
+        assert_eq!(packed.is_mapping(), matches!(node.kind, Kind::Mapping(_)));
+        let entries: Vec<_> = packed.entries().collect();
+        assert_eq!(entries.len(), node.entries().len());
+        let pairs = entries.into_iter().zip(node.entries());
+        let inside: usize = pairs.map(|((key, value), (k, v))| same(key, k) + same(value, v)).sum();
+        let Kind::Sequence(items) = &node.kind else {
+            assert!(packed.items().is_none());
+            return inside + 1;
+        };
+        let own: Vec<_> = packed.items().expect("a sequence").collect();
+        assert_eq!(own.len(), items.len());
+        1 + own.into_iter().zip(items).map(|(packed, node)| same(packed, node)).sum::<usize>()
+    }
 
     #[test]
     fn a_tree_is_the_same_after_packing() {
         let long = format!("{TEXT}long: {}\n", "x".repeat(100_000));
-        for text in [TEXT, "a: 1\n", &long] {
+        for (text, nodes) in [(TEXT, 16), ("a: 1\n", 3), (&long, 18)] {
             let stream = parse(text);
-            for node in &stream.documents {
-                assert_eq!(unpack(&pack(node)).as_ref(), Some(node));
-            }
+            assert_eq!(stream.error, None);
+            let node = &stream.documents[0];
+            assert_eq!(same(Packed::root(&pack(node)).expect("a tree"), node), nodes, "{text:.40}");
         }
-        assert_eq!(parse("a: [b]\n").documents.len(), 1);
     }
 
     #[test]
     fn broken_bytes_are_no_tree() {
         let packed = pack(&parse("a: [b, 'c']\n").documents[0]);
-        assert!((0..packed.len()).all(|cut| unpack(&packed[..cut]).is_none()));
-        assert_eq!(unpack(&[&packed[..], b"h"].concat()), None);
+        assert!((0..packed.len()).all(|cut| Packed::root(&packed[..cut]).is_none()));
+        assert!(Packed::root(&[&packed[..], b"h"].concat()).is_none());
     }
 
     proptest! {
         #[test]
         fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = unpack(&bytes);
+            let mut left = vec![Items(&bytes)];
+            while let Some(nodes) = left.pop() {
+                for node in nodes {
+                    let _ = node.text();
+                    left.extend(node.items());
+                    left.push(node.entries().0);
+                }
+            }
         }
     }
 }

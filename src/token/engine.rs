@@ -116,7 +116,7 @@ impl Engine {
         let mut by_anchor: Vec<((&str, bool), Vec<u16>)> = Vec::new();
         for (index, family) in catalogue.families.iter().enumerate() {
             for anchor in &family.anchors {
-                let key = (anchor.as_str(), family.any_case);
+                let key = (*anchor, family.any_case);
                 match by_anchor.iter_mut().find(|(known, _)| *known == key) {
                     Some((_, families)) => families.push(index as u16),
                     None => by_anchor.push((key, vec![index as u16])),
@@ -204,9 +204,9 @@ impl Engine {
             let Route::Families(families) = &self.routes[usize::from(hit.anchor)] else { continue };
             for family in families.iter().map(|index| self.family(*index)) {
                 if let Some(start) = prefixed::start_of(family, bytes, hit.at, 0)
-                    && let Some(m) = family.pattern.as_ref().and_then(|p| p.regex()?.find(&bytes[start..]))
+                    && let Some(length) = family.pattern.as_ref().and_then(|pattern| pattern.end_in(&bytes[start..]))
                 {
-                    found.push((start, start + m.end()));
+                    found.push((start, start + length));
                 }
             }
         }

@@ -15,15 +15,15 @@ pub(super) const MAX_AFTER: usize = 512;
 pub(super) fn start_of(family: &Family, bytes: &[u8], at: usize, from: usize) -> Option<usize> {
     match family.anchor_at {
         AnchorAt::Prefix => return Some(at),
-        AnchorAt::Before { .. } => {
+        AnchorAt::Before => {
             let gap = at + anchor_of(family, &bytes[at..])?.len();
-            let end = bytes.len().min(gap + family.lead_length + MAX_AFTER);
+            let end = bytes.len().min(gap + family.lead_length() + MAX_AFTER);
             let token = family.lead.as_ref()?.regex()?.captures(&bytes[gap..end])?.name("token")?;
             return Some(gap + token.start());
         }
-        AnchorAt::Inside { .. } => {}
+        AnchorAt::Inside => {}
     }
-    let floor = at.saturating_sub(family.lead_length).max(from);
+    let floor = at.saturating_sub(family.lead_length()).max(from);
     if floor > at {
         return None;
     }
@@ -35,22 +35,22 @@ pub(super) fn start_of(family: &Family, bytes: &[u8], at: usize, from: usize) ->
 
 /// The longest anchor of the family that the text begins with.
 fn anchor_of<'f>(family: &'f Family, text: &[u8]) -> Option<&'f str> {
-    let begins = |anchor: &&String| {
+    let begins = |anchor: &&&str| {
         let head = text.get(..anchor.len());
         head.is_some_and(|head| match family.any_case {
             true => head.eq_ignore_ascii_case(anchor.as_bytes()),
             false => head == anchor.as_bytes(),
         })
     };
-    family.anchors.iter().filter(begins).max_by_key(|anchor| anchor.len()).map(String::as_str)
+    family.anchors.iter().filter(begins).max_by_key(|anchor| anchor.len()).copied()
 }
 
 /// Proves a text that matched its family's pattern. `anchor` is where the anchor stands in it, if it does.
 pub(super) fn prove(family: &Family, index: u16, text: &[u8], anchor: usize, intern: &mut Interner) -> Option<Facts> {
     let prefix = match family.anchor_at {
         AnchorAt::Prefix => anchor_of(family, text).map_or(0, str::len),
-        AnchorAt::Inside { .. } => anchor.min(4),
-        AnchorAt::Before { .. } => 0,
+        AnchorAt::Inside => anchor.min(4),
+        AnchorAt::Before => 0,
     };
     let body = &text[prefix..];
     let mut confidence = family.confidence;

@@ -1,6 +1,10 @@
 //! Texts from the outside (claims, paths, arguments) made fit to be printed: whatever could be a token is cut out, and
 //! nothing in them can steer a terminal.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::engine::Engine;
 use super::escape::{self, COMPACT, TOKEN68};
 use super::scanner::{Scanner, Window};
@@ -47,6 +51,42 @@ pub fn redact(engine: &Engine, text: &str) -> String {
         return format!("{kept}…");
     }
     out
+}
+
+/// Makes texts fit to be printed, and remembers how: most texts of a scan come more than once.
+#[derive(Debug)]
+pub struct Redactor<'e> {
+    engine: &'e Engine,
+    known: RefCell<HashMap<Box<str>, Arc<str>, foldhash::fast::RandomState>>,
+}
+
+/// How many texts a redactor remembers.
+const REMEMBERED: usize = 1024;
+/// And how long each may be, in bytes.
+const MAX_REMEMBERED: usize = 256;
+
+impl<'e> Redactor<'e> {
+    /// One that knows no text yet.
+    pub fn new(engine: &'e Engine) -> Self {
+        Self { engine, known: RefCell::default() }
+    }
+
+    /// The text, fit to be printed: what [`redact`] makes of it.
+    pub fn safe(&self, text: &str) -> Arc<str> {
+        if text.len() > MAX_REMEMBERED {
+            return redact(self.engine, text).into();
+        }
+        let mut known = self.known.borrow_mut();
+        if let Some(safe) = known.get(text) {
+            return safe.clone();
+        }
+        if known.len() == REMEMBERED {
+            known.clear();
+        }
+        let safe: Arc<str> = redact(self.engine, text).into();
+        known.insert(text.into(), safe.clone());
+        safe
+    }
 }
 
 /// Whatever has a token's shape, proved or not.

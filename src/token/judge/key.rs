@@ -20,7 +20,7 @@ struct Weighed<'a> {
     faults: Faults,
     severity: Severity,
     /// The gravest fault, or the family.
-    slug: &'a str,
+    slug: &'static str,
 }
 
 /// How grave a key is, without the texts.
@@ -36,9 +36,9 @@ pub(super) fn judge(
     safe: &dyn Fn(&str) -> String,
 ) -> Option<Verdict> {
     let w = weigh(case, catalogue, policy)?;
-    let mut faults: Vec<String> = w.faults.iter().map(|fault| fault.slug().to_owned()).collect();
+    let mut faults: Vec<&'static str> = w.faults.iter().map(|fault| fault.slug()).collect();
     if faults.is_empty() {
-        faults.push(w.family.slug.clone());
+        faults.push(w.family.slug);
     }
     Some(Verdict {
         severity: w.severity,
@@ -46,7 +46,7 @@ pub(super) fn judge(
         message: message(&w, case.facts, safe),
         because: because(&w, case),
         fix: fix(&w, catalogue),
-        rule: w.slug.to_owned(),
+        rule: w.slug,
         faults,
         state: "unknown",
         ttl: None,
@@ -64,7 +64,7 @@ fn weigh<'a>(case: &Case<'a>, catalogue: &'a Catalogue, policy: &Policy) -> Opti
     if case.only_in_samples {
         severity = severity.lowered().max(Severity::Low);
     }
-    let slug = faults.iter().next().map_or(family.slug.as_str(), |fault| fault.slug());
+    let slug = faults.iter().next().map_or(family.slug, |fault| fault.slug());
     // A rule that is switched off leaves nothing to say of a key that is nothing but a proof key.
     if faults.iter().next().is_none() && rule.proof {
         return None;
@@ -90,7 +90,7 @@ fn severity(facts: &Facts, key: &KeyFacts, family: &Family, rule: &KeyMatch, fau
 }
 
 fn message(w: &Weighed<'_>, facts: &Facts, safe: &dyn Fn(&str) -> String) -> String {
-    let title = super::words::in_sentence(&w.family.title);
+    let title = super::words::in_sentence(w.family.title);
     let owner = facts.subject.as_deref().map(|owner| format!(" of {}", safe(owner))).unwrap_or_default();
     if let Protection::Passphrase(_) = w.key.protection {
         return format!("This {title}{owner} is guarded by a passphrase: whoever guesses it can {}.", w.rule.deed);
@@ -133,5 +133,5 @@ fn fix(w: &Weighed<'_>, catalogue: &Catalogue) -> String {
             .to_owned();
     }
     let page = catalogue.check(w.slug).map(|page| page.first_fix());
-    page.unwrap_or_else(|| w.family.first_fix())
+    page.unwrap_or_else(|| w.family.first_fix()).to_owned()
 }

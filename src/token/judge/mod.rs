@@ -50,9 +50,9 @@ pub struct Verdict {
     /// How sure.
     pub confidence: Confidence,
     /// The gravest fault, or the family where there is none.
-    pub rule: String,
+    pub rule: &'static str,
     /// All faults, gravest first.
-    pub faults: Vec<String>,
+    pub faults: Vec<&'static str>,
     /// What it means.
     pub message: String,
     /// Why.
@@ -102,7 +102,7 @@ struct Weighed<'a> {
     family: &'a Family,
     severity: Severity,
     /// The gravest fault, or the family.
-    rule: &'a str,
+    rule: &'static str,
     /// The family is named among the faults, before them.
     names_itself: bool,
     faults: Faults,
@@ -137,9 +137,9 @@ pub fn judge(
         return key::judge(case, catalogue, policy, safe);
     }
     let w = weigh(case, catalogue, policy, now)?;
-    let mut faults: Vec<String> = w.faults.iter().map(|f| f.slug().to_owned()).collect();
+    let mut faults: Vec<&'static str> = w.faults.iter().map(|f| f.slug()).collect();
     if w.names_itself {
-        faults.insert(0, w.family.slug.clone());
+        faults.insert(0, w.family.slug);
     }
     let view = View {
         facts,
@@ -163,7 +163,7 @@ pub fn judge(
         message: view.message(),
         because: view.because(case),
         fix: view.fix(case, catalogue, w.rule, w.usable),
-        rule: w.rule.to_owned(),
+        rule: w.rule,
         faults,
         state: w.state.word(),
         ttl: w.ttl,
@@ -213,9 +213,9 @@ fn weigh<'a>(case: &Case<'_>, catalogue: &'a Catalogue, policy: &Policy, now: i6
     let rule = if broken {
         Fault::MalformedSignature.slug()
     } else if names_itself {
-        &family.slug
+        family.slug
     } else {
-        faults.iter().find(|fault| !fault.is_modifier()).map_or(family.slug.as_str(), |fault| fault.slug())
+        faults.iter().find(|fault| !fault.is_modifier()).map_or(family.slug, |fault| fault.slug())
     };
     let severity = policy.severity_of(rule, severity)?;
     Some(Weighed {
@@ -306,7 +306,7 @@ fn ttl(facts: &Facts) -> Option<i64> {
 }
 
 fn limit(facts: &Facts, family: &Family, faults: Faults, policy: &Policy) -> Option<i64> {
-    match family.policy.as_str() {
+    match family.policy {
         "access" if facts.binding.effective() && !faults.contains(Fault::PopKeyWithToken) => policy.ttl("access-bound"),
         "saml" if facts.binding.effective() => policy.ttl("saml-bound"),
         kind => policy.ttl(kind),
@@ -492,8 +492,8 @@ mod tests {
         assert_eq!(judged(&facts, 999).state, "live");
         assert_eq!(judged(&facts, 1000).state, "expired");
         let policy = |ttl: i64| judged(&case(Binding::None, Time::At(100 + ttl), Time::At(100)), 101).faults;
-        assert!(!policy(3600).contains(&"jwt-ttl-long".to_owned()));
-        assert!(policy(3601).contains(&"jwt-ttl-long".to_owned()));
+        assert!(!policy(3600).contains(&"jwt-ttl-long"));
+        assert!(policy(3601).contains(&"jwt-ttl-long"));
     }
 
     proptest! {

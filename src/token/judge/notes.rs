@@ -62,7 +62,7 @@ pub fn note_verdict(case: &NoteCase, catalogue: &Catalogue) -> NoteVerdict {
         None => {
             because.push("the value stands for what the user was authenticated with".to_owned());
             let message = "This configuration hands the token that the user came with on to a tool server, which can use it as the user wherever it is accepted.";
-            (message.to_owned(), page.map(|page| page.first_fix()).unwrap_or_default())
+            (message.to_owned(), page.map_or_else(String::new, |page| page.first_fix().to_owned()))
         }
     };
     if case.sample {

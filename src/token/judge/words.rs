@@ -69,7 +69,7 @@ impl View<'_> {
     /// What it means, one sentence.
     pub(super) fn message(&self) -> String {
         let (facts, family) = (self.facts, self.family);
-        let title = in_sentence(&family.title);
+        let title = in_sentence(family.title);
         if facts.signature == Signature::Broken {
             return format!(
                 "The signature of this {title} is cut, masked or edited: nobody accepts it as it stands, its claims can still be read."
@@ -344,7 +344,7 @@ impl View<'_> {
             .iter()
             .any(|fault| rule == fault.slug())
         {
-            return catalogue.check(rule).map(|check| check.first_fix()).unwrap_or_default();
+            return catalogue.check(rule).map_or_else(String::new, |check| check.first_fix().to_owned());
         } else if let Some(cache) = case.cache {
             return cache_fix(cache);
         } else if !usable || self.facts.signature == Signature::Broken || no_credential {
@@ -363,7 +363,7 @@ impl View<'_> {
             Some(page) if self.facts.kind == Kind::Saml => format!("{} {page}", self.family.first_fix()),
             Some(page) if self.is_jose() => format!("Revoke it and take it out of here. {page}"),
             Some(page) if rule == Fault::McpStaticBearer.slug() => format!("{} {page}", self.family.first_fix()),
-            _ => self.family.first_fix(),
+            _ => self.family.first_fix().to_owned(),
         }
     }
 }

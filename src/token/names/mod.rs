@@ -151,7 +151,9 @@ impl Names {
     ) -> impl Iterator<Item = u16> + 'n {
         let fits = move |index: &u16| {
             let whole = catalogue.families[usize::from(*index)].whole.as_ref();
-            whole.is_some_and(|(pattern, lengths)| lengths.contains(&value.len()) && pattern.is_match(value))
+            whole.is_some_and(|pattern| {
+                pattern.lengths().is_some_and(|lengths| lengths.contains(&value.len())) && pattern.is_match(value)
+            })
         };
         let asked = move |names: &HashSet<String>| names.contains("*") || names.contains(name);
         self.by_shape.iter().filter(move |(_, names)| asked(names)).map(|(index, _)| *index).filter(fits)

@@ -20,10 +20,10 @@ impl Scanner<'_> {
         let engine = self.engine;
         let family = engine.family(index);
         let bytes = window.bytes;
-        let inside = matches!(family.anchor_at, AnchorAt::Inside { .. });
+        let inside = matches!(family.anchor_at, AnchorAt::Inside);
         let ahead = match family.anchor_at {
-            AnchorAt::Before { .. } => MAX_ANCHOR + family.lead_length + prefixed::MAX_AFTER,
-            AnchorAt::Prefix | AnchorAt::Inside { .. } => 0,
+            AnchorAt::Before => MAX_ANCHOR + family.lead_length() + prefixed::MAX_AFTER,
+            AnchorAt::Prefix | AnchorAt::Inside => 0,
         };
         if window.more && at + ahead > bytes.len() {
             return Err(NeedMore);
@@ -32,7 +32,7 @@ impl Scanner<'_> {
         // Of several beginnings the first whose token holds the anchor: two signed URLs may stand in a row.
         for _ in 0..MAX_LEADS {
             let start = prefixed::start_of(family, bytes, at, from);
-            let looked = if inside { 4 * (at - start.unwrap_or(at.saturating_sub(512))) } else { family.lead_length };
+            let looked = if inside { 4 * (at - start.unwrap_or(at.saturating_sub(512))) } else { family.lead_length() };
             self.work -= 256 + looked as i64;
             let Some(start) = start else { return Ok(false) };
             if self.prefixed_from(window, at, start, index)? {
@@ -57,12 +57,12 @@ impl Scanner<'_> {
         if overlaps || !glued && !escape::starts_cleanly(bytes, start) {
             return Ok(false);
         }
-        let Some(pattern) = family.pattern.as_ref().and_then(|p| p.regex()) else { return Ok(false) };
+        let Some(pattern) = &family.pattern else { return Ok(false) };
         let limit = bytes.len().min(start + MAX_PREFIXED);
         if window.more && limit == bytes.len() && limit.saturating_sub(at) < beside::AHEAD {
             return Err(NeedMore);
         }
-        let raw = pattern.find(&bytes[start..limit]).map(|m| start + m.end()).filter(|end| *end > at);
+        let raw = pattern.end_in(&bytes[start..limit]).map(|end| start + end).filter(|end| *end > at);
         let run = |from: usize| from + bytes[from..limit].iter().take_while(|b| TOKEN68.has(**b)).count();
         let stop = raw.unwrap_or_else(|| run(at.max(start)));
         if window.more && stop == bytes.len() {
@@ -76,11 +76,11 @@ impl Scanner<'_> {
                 return Err(NeedMore);
             }
             if let std::borrow::Cow::Owned(text) = &run.text
-                && let Some(m) = pattern.find(text)
-                && m.end() > raw.map_or(0, |end| end - start)
+                && let Some(length) = pattern.end_in(text)
+                && length > raw.map_or(0, |end| end - start)
             {
-                let end = escape::run(bytes, start, &PREFIXED, m.end()).end;
-                found = Some((text[..m.end()].to_vec(), end));
+                let end = escape::run(bytes, start, &PREFIXED, length).end;
+                found = Some((text[..length].to_vec(), end));
             }
         }
         let Some((text, end)) = found else { return Ok(false) };
