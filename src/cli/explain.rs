@@ -24,7 +24,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<u8, Failure> {
 }
 
 fn slugs(catalogue: &Catalogue) -> Vec<&str> {
-    let checks = catalogue.checks().iter().map(|check| check.slug);
+    let checks = catalogue.checks().into_iter().map(|check| check.slug);
     checks.chain(catalogue.families.iter().map(|family| family.slug)).collect()
 }
 

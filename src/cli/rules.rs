@@ -24,7 +24,7 @@ fn list(json: bool) -> Result<u8, Failure> {
     let catalogue = catalogue(&[])?;
     let mut out = io::stdout().lock();
     let families = catalogue.families.iter().map(|f| (f.slug, "family", "", f.title));
-    let checks = catalogue.checks().iter().map(|c| (c.slug, "check", c.severity.word(), c.title));
+    let checks = catalogue.checks().into_iter().map(|c| (c.slug, "check", c.severity.word(), c.title));
     for (slug, kind, severity, title) in checks.chain(families) {
         if json {
             writeln!(out, "{}", serde_json::json!({"slug": slug, "kind": kind, "severity": severity, "title": title}))?;

@@ -60,7 +60,7 @@ mod tests {
         for rule in Rule::ALL {
             assert!(catalogue.check(rule.slug()).is_some_and(|c| c.audit == "gateway"), "no page for {}", rule.slug());
         }
-        for check in catalogue.checks().iter().filter(|check| check.audit == "gateway") {
+        for check in catalogue.checks().into_iter().filter(|check| check.audit == "gateway") {
             assert!(Rule::ALL.iter().any(|rule| rule.slug() == check.slug), "{} has a page and no rule", check.slug);
         }
     }

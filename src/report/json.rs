@@ -54,7 +54,7 @@ fn summary(report: &Report<'_>, suppressed: usize) -> Summary {
 /// One JSON object a line: findings, known examples, coverage, and the summary last.
 pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     let lines = |findings: &mut dyn Iterator<Item = Finding>| -> serde_json::Result<Vec<u8>> {
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(findings.size_hint().1.unwrap_or_default() * LINE);
         for finding in findings {
             line(&Row::Finding(&finding), &mut text)?;
         }

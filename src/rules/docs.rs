@@ -81,7 +81,7 @@ fn index(catalogue: &Catalogue) -> String {
                     grave a finding is. `keybound explain RULE` prints the same pages.\n\n\
                     | rule | severity | fires on |\n|---|---|---|\n"
         .to_owned();
-    let mut checks: Vec<_> = catalogue.checks().iter().collect();
+    let mut checks = catalogue.checks();
     let rank = |severity: Severity| Severity::ALL.iter().position(|s| *s == severity);
     checks.sort_by_key(|check| (rank(check.severity), check.slug));
     for check in checks {

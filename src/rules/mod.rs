@@ -30,6 +30,9 @@ mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
 
+/// About how many families there are.
+const FAMILIES: usize = 256;
+
 /// The shortest literal that can be an anchor, in bytes. Two only where the pair is as rare as `Q~`.
 pub const MIN_ANCHOR: usize = 2;
 
@@ -61,7 +64,7 @@ pub struct Catalogue {
     /// Token families: those of the embedded files by file name, then those of the user's files.
     pub families: Vec<Family>,
     by_slug: HashMap<&'static str, usize>,
-    checks: OnceLock<Vec<Check>>,
+    checks: Vec<OnceLock<Option<Check>>>,
 }
 
 impl Catalogue {
@@ -88,7 +91,7 @@ impl Catalogue {
     }
 
     fn from_files(files: impl Iterator<Item = Result<Document, RuleError>>) -> Result<Self, RuleError> {
-        let mut families: Vec<Family> = Vec::new();
+        let mut families: Vec<Family> = Vec::with_capacity(FAMILIES);
         let mut by_slug: HashMap<&'static str, usize> = HashMap::new();
         for file in files {
             let file = file?;
@@ -107,9 +110,10 @@ impl Catalogue {
             }
         }
         // What only a general name tells gives way to every family that says more, whatever the files are called.
-        families.sort_by_key(|family| family.rank < 0);
+        let general: Vec<Family> = families.extract_if(.., |family| family.rank < 0).collect();
+        families.extend(general);
         let by_slug = families.iter().enumerate().map(|(index, family)| (family.slug, index)).collect();
-        Ok(Self { families, by_slug, checks: OnceLock::new() })
+        Ok(Self { families, by_slug, checks: embedded::CHECKS.iter().map(|_| OnceLock::new()).collect() })
     }
 
     /// The families of one file's text, for checking it.
@@ -126,22 +130,27 @@ impl Catalogue {
     }
 
     /// The pages of all rules that are not families, sorted by slug.
-    pub fn checks(&self) -> &[Check] {
-        self.checks.get_or_init(|| {
-            let mut checks: Vec<Check> = embedded::CHECKS
-                .iter()
-                // A test reads every embedded page; here a broken one can only be left out.
-                .filter_map(|file| check::read_file(Document::embedded(file).ok()?).ok())
-                .collect();
-            checks.sort_by_key(|check| check.slug);
-            checks
-        })
+    pub fn checks(&self) -> Vec<&Check> {
+        let mut checks: Vec<&Check> = (0..embedded::CHECKS.len()).filter_map(|at| self.check_at(at)).collect();
+        checks.sort_by_key(|check| check.slug);
+        checks
     }
 
     /// The page of that rule.
     pub fn check(&self, slug: &str) -> Option<&Check> {
-        let checks = self.checks();
-        checks.binary_search_by(|c| c.slug.cmp(slug)).ok().map(|at| &checks[at])
+        // A page's file is called after it, and files are sorted by name.
+        let wanted = || slug.bytes().chain(*b".yaml");
+        let at = embedded::CHECKS.binary_search_by(|(name, _)| {
+            let name = name.rsplit('/').next().unwrap_or_default();
+            name.bytes().cmp(wanted())
+        });
+        self.check_at(at.ok()?)
+    }
+
+    fn check_at(&self, at: usize) -> Option<&Check> {
+        // A test reads every embedded page; here a broken one can only be left out.
+        let read = || check::read_file(Document::embedded(&embedded::CHECKS[at]).ok()?).ok();
+        self.checks[at].get_or_init(read).as_ref()
     }
 }
 
@@ -165,6 +174,7 @@ mod tests {
         for file in embedded::CHECKS {
             let check = Document::embedded(file).and_then(check::read_file).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(format!("rules/checks/{}.yaml", check.slug), file.0);
+            assert_eq!(catalogue.check(check.slug).map(|page| page.slug), Some(check.slug));
             assert!(catalogue.family(check.slug).is_none(), "{} is both a family and a check", check.slug);
         }
         assert_eq!(catalogue.checks().len(), embedded::CHECKS.len());

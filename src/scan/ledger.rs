@@ -21,8 +21,10 @@ use crate::token::scanner::{FoundSecret, Sample, Token};
 const FILES: usize = 16;
 /// How many locks the entries are spread over.
 const SHARDS: usize = 16;
-/// How many entries lie together.
+/// How many entries lie together: few in the first chunk, more in each that follows, up to this.
 const CHUNK: usize = 256;
+/// How many in the first.
+const FIRST_CHUNK: usize = 8;
 
 /// How many certificates of a scan are kept: those with the smallest thumbprints.
 const CERTIFICATES: usize = 256 * 1024;
@@ -256,14 +258,16 @@ impl Shard {
         let mut half = [0u8; 16];
         half.copy_from_slice(&fingerprint.0[..16]);
         let next = match self.chunks.last() {
-            Some(chunk) if chunk.len() < CHUNK => (self.chunks.len() - 1, chunk.len()),
+            Some(chunk) if chunk.len() < chunk.capacity() => (self.chunks.len() - 1, chunk.len()),
             _ => (self.chunks.len(), 0),
         };
         let next = (next.0 as u32, next.1 as u32);
         let (chunk, at) = *self.index.entry(u128::from_le_bytes(half)).or_insert(next);
         if (chunk, at) == next {
             if at == 0 {
-                self.chunks.push(Vec::new());
+                // Never more than this: to grow, all of them would be copied.
+                let room = FIRST_CHUNK << self.chunks.len().min(16);
+                self.chunks.push(Vec::with_capacity(room.min(CHUNK)));
             }
             self.chunks[chunk as usize].push(new());
         }

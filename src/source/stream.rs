@@ -111,6 +111,8 @@ impl Buffer {
     /// first that the next [`scan`] sees, which goes on with the same reader, or that [`Buffer::replay`] gives.
     pub fn peek(&mut self, reader: &mut dyn Read, want: usize) -> &[u8] {
         if self.bytes.len() < CHUNK {
+            // To grow later is to copy.
+            self.bytes.reserve_exact(ROOM);
             self.bytes.resize(CHUNK, 0);
         }
         let Peeked { filled, ended, error } = &mut self.peeked;
@@ -297,6 +299,8 @@ impl State {
     fn fill(&mut self, reader: &mut dyn Read, buffer: &mut Vec<u8>, want: usize, ended: &mut bool) -> io::Result<()> {
         let target = self.from + want;
         if buffer.len() < self.first + target {
+            // To grow later is to copy.
+            buffer.reserve_exact(ROOM.saturating_sub(buffer.len()));
             buffer.resize(self.first + target, 0);
         }
         while self.filled < target {

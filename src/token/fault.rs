@@ -182,7 +182,7 @@ mod tests {
             }
             last = Some((fault.slug(), check.severity));
         }
-        for check in catalogue.checks().iter().filter(|c| c.audit == "token") {
+        for check in catalogue.checks().into_iter().filter(|c| c.audit == "token") {
             assert!(Fault::ALL.iter().any(|f| f.slug() == check.slug), "{} has a page and no fault", check.slug);
         }
     }
