@@ -10,23 +10,10 @@ use keybound::gateway;
 use keybound::origin::Origin;
 use keybound::policy::Policy;
 use keybound::syntax::bicep;
-use keybound::syntax::yaml::{Kind, Node};
 use libfuzzer_sys::fuzz_target;
 
-fn places(node: &Node, text: &str) {
-    assert!(node.bytes.0 <= node.bytes.1 && text.get(node.bytes.0..node.bytes.1).is_some());
-    match &node.kind {
-        Kind::Mapping(entries) => entries.iter().for_each(|(key, value)| {
-            places(key, text);
-            places(value, text);
-        }),
-        Kind::Sequence(items) => items.iter().for_each(|item| places(item, text)),
-        Kind::Scalar { .. } | Kind::Hole => {}
-    }
-}
-
 fuzz_target!(|text: &str| {
-    places(&bicep::parse(text).template, text);
+    assert!(bicep::parse(text).template.stands_in(text));
     if let Some(inner) = text.find('\'').and_then(|at| bicep::quoted(text, at)) {
         assert!(inner.outer(inner.text.len()) <= text.len());
     }

@@ -9,23 +9,10 @@ use keybound::issuer;
 use keybound::origin::Origin;
 use keybound::policy::Policy;
 use keybound::syntax::hcl;
-use keybound::syntax::yaml::{Kind, Node};
 use libfuzzer_sys::fuzz_target;
 
-fn places(node: &Node, text: &str) {
-    assert!(node.bytes.0 <= node.bytes.1 && text.get(node.bytes.0..node.bytes.1).is_some());
-    match &node.kind {
-        Kind::Mapping(entries) => entries.iter().for_each(|(key, value)| {
-            places(key, text);
-            places(value, text);
-        }),
-        Kind::Sequence(items) => items.iter().for_each(|item| places(item, text)),
-        Kind::Scalar { .. } | Kind::Hole => {}
-    }
-}
-
 fuzz_target!(|text: &str| {
-    places(&hcl::parse(text).body, text);
+    assert!(hcl::parse(text).body.stands_in(text));
     for (front, resource) in
         [("auth0", "auth0_resource_server"), ("okta", "okta_app_oauth"), ("cognito", "aws_cognito_user_pool_client")]
     {

@@ -532,29 +532,17 @@ mod tests {
         }
     }
 
-    fn places(node: &Node, text: &str) {
-        assert!(node.bytes.0 <= node.bytes.1 && text.get(node.bytes.0..node.bytes.1).is_some(), "{node:?}");
-        match &node.kind {
-            Kind::Mapping(entries) => entries.iter().for_each(|(key, value)| {
-                places(key, text);
-                places(value, text);
-            }),
-            Kind::Sequence(items) => items.iter().for_each(|item| places(item, text)),
-            Kind::Scalar { .. } | Kind::Hole => {}
-        }
-    }
-
     proptest! {
         #[test]
         fn any_text_is_read_and_places_lie_in_it(text in "[-a-c01 ={}\\[\\]()\"$%\\\\,:<EO\n#/*.\u{e9}]{0,120}") {
-            places(&parse(&text).body, &text);
+            prop_assert!(parse(&text).body.stands_in(&text));
         }
 
         #[test]
         fn words_make_it_deeper(words in proptest::collection::vec(
             prop_oneof!["a", "\\{", "\\}", "=", "\"", "<<E\n", "E\n", "\n", "\\$\\{", "\\[", "\\]", "for ", "1", ","], 0..60)) {
             let text = words.concat();
-            places(&parse(&text).body, &text);
+            prop_assert!(parse(&text).body.stands_in(&text));
         }
     }
 }

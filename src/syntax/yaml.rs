@@ -74,6 +74,19 @@ impl Node {
         }
     }
 
+    /// Whether it and all that is in it say places in `text`, none in the middle of a character.
+    pub fn stands_in(&self, text: &str) -> bool {
+        // Bounded by MAX_DEPTH: trees are built no deeper.
+        text.get(self.bytes.0..self.bytes.1).is_some()
+            && match &self.kind {
+                Kind::Mapping(entries) => {
+                    entries.iter().all(|(key, value)| key.stands_in(text) && value.stands_in(text))
+                }
+                Kind::Sequence(items) => items.iter().all(|item| item.stands_in(text)),
+                Kind::Scalar { .. } | Kind::Hole => true,
+            }
+    }
+
     fn count(&self) -> usize {
         // Bounded by MAX_DEPTH: trees are built no deeper.
         1 + match &self.kind {

@@ -36,21 +36,13 @@ impl<'r, 'e> Operators<'r, 'e> for Reader<'r, 'e> {
         let rest = self.cursor.rest();
         match rest.bytes().next() {
             Some(b'"') => self.quoted(),
-            Some(b'(') => {
-                self.cursor.at += 1;
-                let value = self.choice();
-                if self.takes(")") { value } else { self.give_up() }
-            }
+            Some(b'(') => self.bracketed(),
             Some(b'[') => self.list(),
             Some(b'{') => {
                 self.cursor.at += 1 + closing(&rest[1..]).map_or(rest.len() - 1, |end| end + 1);
                 Value::Unknown
             }
-            Some(b'0'..=b'9') => {
-                let length = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
-                self.cursor.at += length;
-                Value::Text(rest[..length].to_owned())
-            }
+            Some(b'0'..=b'9') => self.number(),
             _ => self.named(),
         }
     }
@@ -167,18 +159,7 @@ impl<'r, 'e> Reader<'r, 'e> {
     }
 
     fn call(&mut self, function: &str) -> Value<'e> {
-        self.cursor.at += 1;
-        let mut given: Vec<Value<'e>> = Vec::new();
-        while !self.takes(")") {
-            let before = self.cursor.at;
-            given.push(self.choice());
-            self.takes("...");
-            self.takes(",");
-            if self.cursor.at == before || self.cursor.at >= self.cursor.text.len() && !self.cursor.text.ends_with(')')
-            {
-                return self.give_up();
-            }
-        }
+        let Some(given) = self.arguments() else { return Value::Unknown };
         let value = called(function, given, self.node, self.evaluation);
         // What follows picks a part of it.
         let path = self.parts("");

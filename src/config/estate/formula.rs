@@ -53,17 +53,9 @@ impl<'r, 'e> Operators<'r, 'e> for Formula<'r, 'e> {
         let rest = self.cursor.rest();
         let value = match rest.bytes().next() {
             Some(b'\'') => self.quoted(),
-            Some(b'(') => {
-                self.cursor.at += 1;
-                let value = self.choice();
-                if self.takes(")") { value } else { self.give_up() }
-            }
+            Some(b'(') => self.bracketed(),
             Some(b'[' | b'{') => self.skipped(),
-            Some(b'0'..=b'9') => {
-                let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-                self.cursor.at += length;
-                Value::Text(rest[..length].to_owned())
-            }
+            Some(b'0'..=b'9') => self.number(),
             _ => self.named(),
         };
         self.parts(value)
@@ -208,16 +200,7 @@ impl<'r, 'e> Formula<'r, 'e> {
     }
 
     fn call(&mut self, function: &str) -> Value<'e> {
-        self.cursor.at += 1;
-        let mut given: Vec<Value<'e>> = Vec::new();
-        while !self.takes(")") {
-            let before = self.cursor.at;
-            given.push(self.choice());
-            self.takes(",");
-            if self.cursor.at == before || self.cursor.at >= self.cursor.text.len() {
-                return self.give_up();
-            }
-        }
+        let Some(given) = self.arguments() else { return Value::Unknown };
         self.called(&function.to_ascii_lowercase(), given)
     }
 

@@ -64,6 +64,44 @@ pub(super) trait Operators<'r, 'e> {
         Value::Unknown
     }
 
+    /// `(one)`
+    fn bracketed(&mut self) -> Value<'e> {
+        self.takes("(");
+        let value = self.choice();
+        if self.takes(")") { value } else { self.give_up() }
+    }
+
+    /// `12`, `1.5`
+    fn number(&mut self) -> Value<'e> {
+        let rest = self.rest();
+        let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let whole = digits(rest);
+        let length = match rest[whole..].strip_prefix('.').map(digits) {
+            Some(fraction @ 1..) => whole + 1 + fraction,
+            _ => whole,
+        };
+        self.cursor().at += length;
+        Value::Text(rest[..length].to_owned())
+    }
+
+    /// `(one, other)`; `None` where no bracket closes them, and nothing more is read.
+    fn arguments(&mut self) -> Option<Vec<Value<'e>>> {
+        self.takes("(");
+        let mut given = Vec::new();
+        while !self.takes(")") {
+            let before = self.cursor().at;
+            given.push(self.choice());
+            self.takes("...");
+            self.takes(",");
+            let cursor = self.cursor();
+            if cursor.at == before || cursor.at >= cursor.text.len() {
+                self.give_up();
+                return None;
+            }
+        }
+        Some(given)
+    }
+
     /// The value of the whole text.
     fn whole(&mut self) -> Value<'e> {
         let value = self.choice();
