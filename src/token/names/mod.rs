@@ -8,6 +8,7 @@ mod value;
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 pub use self::forms::Extra;
 use self::reader::Reader;
@@ -199,9 +200,9 @@ impl Names {
         Some(Meaning { family, loose: !variable && !header })
     }
 
-    /// Reads what stands after the anchor at `at`. What is looked at is taken off `work`.
-    pub fn read(&self, catalogue: &Catalogue, view: View<'_>, at: usize, work: &mut i64) -> Outcome {
-        self.counted(catalogue, view, work, |reader| reader.anchor(at))
+    /// Reads what stands after a name (`View::name_at`). What is looked at is taken off `work`.
+    pub fn read(&self, catalogue: &Catalogue, view: View<'_>, name: Range<usize>, work: &mut i64) -> Outcome {
+        self.counted(catalogue, view, work, |reader| reader.name(name))
     }
 
     /// Reads what stands at a place that only a file of that form has.

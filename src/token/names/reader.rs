@@ -1,10 +1,11 @@
 //! From a name to its value.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use super::locate::Located;
 use super::value::{ASSIGNED, Claim, SHORTEST};
-use super::{Meaning, Named, Names};
+use super::{Meaning, Named, Names, View};
 use crate::rules::{Catalogue, Family};
 use crate::token::between::{self, Mark, Separator};
 use crate::token::carrier::{self, Carrier, normalise_into};
@@ -28,6 +29,16 @@ pub(super) struct Reader<'a> {
     pub(super) form: Form,
     /// How many bytes were looked at.
     pub(super) used: &'a Cell<i64>,
+}
+
+/// Whether a byte right after an identifier can be on the way to a value; most that follow a mention of a name can't.
+const fn leads_on(byte: u8, scheme: bool) -> bool {
+    match byte {
+        b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b')' => true,
+        b':' | b'=' | b',' | b'>' | b'%' | b'+' | b'&' | b'(' | b'}' | b'{' | b'<' | b'\n' | b'\r' => true,
+        b'.' | b'|' => scheme,
+        _ => false,
+    }
 }
 
 /// Whether what follows an identifier can lead to a value at all. Most mentions of a name end here.
@@ -76,26 +87,33 @@ fn identifier_start(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
     (end - start <= LONGEST).then_some(start)
 }
 
-impl Reader<'_> {
-    /// What the anchor at `at` announces.
-    pub(super) fn anchor(&self, at: usize) -> Read<Vec<Named>> {
+impl View<'_> {
+    /// The name around the anchor at `at`, where what follows it can lead to a value. Anchors are words of everyday prose:
+    /// most hits end here.
+    #[inline]
+    pub(in crate::token) fn name_at(&self, at: usize) -> Result<Option<Range<usize>>, CutOff> {
         let bytes = self.bytes;
         let end = identifier_end(bytes, at);
         if self.more && end + 64 > bytes.len() {
             return Err(CutOff);
         }
-        let scheme = end >= 6 && bytes[end - 6..end].eq_ignore_ascii_case(b"bearer");
+        let scheme = || end >= 6 && bytes[end - 6..end].eq_ignore_ascii_case(b"bearer");
         // What follows tells most mentions apart, and is nearer than where the name begins.
-        if !is_followed(&bytes[end..], scheme, true) {
-            return Ok(Vec::new());
+        if bytes.get(end).is_some_and(|byte| !leads_on(*byte, true) || !leads_on(*byte, false) && !scheme()) {
+            return Ok(None);
         }
-        let Some(start) = identifier_start(bytes, at, end) else { return Ok(Vec::new()) };
+        let Some(start) = identifier_start(bytes, at, end) else { return Ok(None) };
         let written = &bytes[start..end];
         let option = written.starts_with(b"--") || matches!(self.form, Form::Commands | Form::Dockerfile);
-        let scheme = scheme && written.len() >= 6;
-        if !is_followed(&bytes[end..], scheme, option) {
-            return Ok(Vec::new());
-        }
+        let scheme = written.len() >= 6 && scheme();
+        Ok(is_followed(&bytes[end..], scheme, option).then_some(start..end))
+    }
+}
+
+impl Reader<'_> {
+    /// What a name announces.
+    pub(super) fn name(&self, Range { start, end }: Range<usize>) -> Read<Vec<Named>> {
+        let written = &self.bytes[start..end];
         let mut bare = [0; LONGEST];
         let name = normalise_into(written, &mut bare);
         let mut found = self.named(name, start, end)?;

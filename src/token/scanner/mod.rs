@@ -314,6 +314,7 @@ impl<'e> Scanner<'e> {
         done
     }
 
+    #[inline]
     fn hit(&mut self, window: &Window<'_>, hit: AnchorHit) -> Result<(), NeedMore> {
         let engine = self.engine;
         if let Some(extra) = engine.extra(hit.anchor) {

@@ -13,28 +13,46 @@ use crate::token::facts::{Facts, Kind};
 use crate::token::fault::{Fault, Faults};
 use crate::token::names::{Extra, Named, Outcome, View};
 use crate::token::prefilter::AnchorHit;
+use crate::token::record::CutOff;
 use crate::token::{beside, escape, jose, prefixed};
 
 impl Scanner<'_> {
+    /// What the name around the anchor at `at` announces.
+    #[inline]
     pub(super) fn named(&mut self, window: &Window<'_>, at: usize) -> Result<(), NeedMore> {
-        self.announced(window, at, None)
+        let view = self.view(window);
+        match view.name_at(at) {
+            Ok(Some(name)) => {
+                let outcome = self.engine.names.read(&self.engine.catalogue, view, name, &mut self.work);
+                if self.announced(window, outcome)? {
+                    return Ok(());
+                }
+            }
+            Ok(None) => {}
+            Err(CutOff) => return Err(NeedMore),
+        }
+        self.passes_on(window, at)
     }
 
-    /// What a name at `at` announces, or in a file of its form that literal.
-    pub(super) fn announced(&mut self, window: &Window<'_>, at: usize, extra: Option<Extra>) -> Result<(), NeedMore> {
+    /// What a literal at `at` announces in a file of that form.
+    pub(super) fn extra_named(&mut self, window: &Window<'_>, at: usize, extra: Extra) -> Result<(), NeedMore> {
+        let view = self.view(window);
+        let outcome = self.engine.names.read_extra(&self.engine.catalogue, view, extra, at, &mut self.work);
+        self.announced(window, outcome).map(|_| ())
+    }
+
+    fn view<'w>(&self, window: &Window<'w>) -> View<'w> {
+        View { bytes: window.bytes, more: window.more, form: self.nature.form }
+    }
+
+    /// Files the values that were announced; says whether there were any.
+    fn announced(&mut self, window: &Window<'_>, outcome: Outcome) -> Result<bool, NeedMore> {
         let engine = self.engine;
-        let view = View { bytes: window.bytes, more: window.more, form: self.nature.form };
-        let outcome = match extra {
-            Some(extra) => engine.names.read_extra(&engine.catalogue, view, extra, at, &mut self.work),
-            None => engine.names.read(&engine.catalogue, view, at, &mut self.work),
-        };
         let Outcome::Values(values) = outcome else { return Err(NeedMore) };
         if window.more && values.last().is_some_and(|v| v.end + beside::AHEAD > window.bytes.len()) {
             return Err(NeedMore);
         }
-        if values.is_empty() && extra.is_none() {
-            return self.passes_on(window, at);
-        }
+        let some = !values.is_empty();
         for value in values {
             if window.base + (value.start as u64) < self.claimed {
                 continue;
@@ -77,7 +95,7 @@ impl Scanner<'_> {
             self.push(window, token, value.start, value.end, value.carrier, faults);
             self.layers = outer;
         }
-        Ok(())
+        Ok(some)
     }
 
     /// What is known of a value: its family is the first that proves it by its shape, else the one of its name.

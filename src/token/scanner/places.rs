@@ -53,7 +53,7 @@ impl Scanner<'_> {
             }
             return Ok(());
         }
-        self.announced(window, at, Some(extra))
+        self.extra_named(window, at, extra)
     }
 
     /// Whether the place lies in the configuration of an agent's tools.
