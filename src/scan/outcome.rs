@@ -24,7 +24,7 @@ use crate::token::judge::{Case, NoteCase, note_severity, severity_of};
 use crate::token::redact::{Redactor, redact};
 
 /// How many findings are made before the first of them is handed over,
-const AT_ONCE: usize = 1024;
+const AT_ONCE: usize = 2048;
 /// and how many by one thread in a row.
 const PIECE: usize = 32;
 
