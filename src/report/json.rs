@@ -53,7 +53,7 @@ fn summary(report: &Report<'_>, suppressed: usize) -> Summary {
 
 /// One JSON object a line: findings, known examples, coverage, and the summary last.
 pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let lines = |findings: &mut dyn Iterator<Item = Finding>| -> serde_json::Result<Vec<u8>> {
+    let lines = |findings: &mut dyn Iterator<Item = Finding>| -> io::Result<Vec<u8>> {
         let mut text = Vec::with_capacity(findings.size_hint().1.unwrap_or_default() * LINE);
         for finding in findings {
             line(&Row::Finding(&finding), &mut text)?;
@@ -63,29 +63,21 @@ pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Resul
     for text in report.shaped(lines) {
         out.write_all(&text?)?;
     }
-    let mut text = Vec::new();
     let mut suppressed = 0;
     for row in report.outcome.suppressed(report.engine) {
         suppressed += 1;
-        line(&Row::Suppressed(&row), &mut text)?;
-        out.write_all(&text)?;
-        text.clear();
+        line(&Row::Suppressed(&row), out)?;
     }
     for row in &report.outcome.coverage {
-        line(&Row::Coverage(row), &mut text)?;
-        out.write_all(&text)?;
-        text.clear();
+        line(&Row::Coverage(row), out)?;
     }
-    line(&Row::Summary(summary(report, suppressed)), &mut text)?;
-    out.write_all(&text)
+    line(&Row::Summary(summary(report, suppressed)), out)
 }
 
-/// Appends a row and the end of its line.
-fn line(row: &Row<'_>, text: &mut Vec<u8>) -> serde_json::Result<()> {
-    text.reserve(LINE);
-    serde_json::to_writer(&mut *text, row)?;
-    text.push(b'\n');
-    Ok(())
+/// Writes a row and the end of its line.
+fn line<W: Write + ?Sized>(row: &Row<'_>, out: &mut W) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, row)?;
+    out.write_all(b"\n")
 }
 
 /// All of it in one object, written as it comes.

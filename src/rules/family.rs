@@ -222,9 +222,14 @@ impl Pattern {
         self.compiled.get_or_init(compile).as_ref()
     }
 
+    /// The expression as a shape, if it is one.
+    fn shape(&self) -> Option<&Shape> {
+        self.shape.get_or_init(|| Shape::of(&expression(&self.text()).ok()?)).as_ref()
+    }
+
     /// Where the first match in `text` ends.
     pub fn end_in(&self, text: &[u8]) -> Option<usize> {
-        match self.shape.get_or_init(|| Shape::of(&expression(&self.text()).ok()?)) {
+        match self.shape() {
             Some(shape) => shape.end_in(text),
             None => self.regex()?.find(text).map(|found| found.end()),
         }
@@ -232,7 +237,7 @@ impl Pattern {
 
     /// Whether it matches somewhere in `text`.
     pub fn is_match(&self, text: &[u8]) -> bool {
-        match self.shape.get_or_init(|| Shape::of(&expression(&self.text()).ok()?)) {
+        match self.shape() {
             Some(shape) => shape.end_in(text).is_some(),
             None => self.regex().is_some_and(|regex| regex.is_match(text)),
         }

@@ -355,18 +355,21 @@ impl Backwards<'_> {
 
 /// A name for comparison: lower case, without `-` and `_`.
 pub fn normalise(name: &[u8]) -> String {
-    let mut bare = Vec::with_capacity(name.len());
-    bare.extend(name.iter().filter(|b| !matches!(**b, b'-' | b'_')).map(u8::to_ascii_lowercase));
+    let bare: Vec<u8> = bare(name).collect();
     // Of what is no UTF-8 every byte is taken for a character.
     String::from_utf8(bare).unwrap_or_else(|error| error.as_bytes().iter().map(|b| char::from(*b)).collect())
+}
+
+/// In lower case, without hyphens and underscores.
+fn bare(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().filter(|b| !matches!(**b, b'-' | b'_')).map(u8::to_ascii_lowercase)
 }
 
 /// The same without a memory of its own, for a name that `room` is long enough for; nothing of what is no ASCII.
 pub(super) fn normalise_into<'r>(name: &[u8], room: &'r mut [u8]) -> &'r str {
     let mut length = 0;
-    for byte in name.iter().filter(|b| !matches!(**b, b'-' | b'_')) {
-        let Some(place) = room.get_mut(length) else { break };
-        *place = byte.to_ascii_lowercase();
+    for (place, byte) in room.iter_mut().zip(bare(name)) {
+        *place = byte;
         length += 1;
     }
     std::str::from_utf8(&room[..length]).unwrap_or_default()

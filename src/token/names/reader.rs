@@ -31,13 +31,31 @@ pub(super) struct Reader<'a> {
     pub(super) used: &'a Cell<i64>,
 }
 
-/// Whether a byte right after an identifier can be on the way to a value; most that follow a mention of a name can't.
-const fn leads_on(byte: u8, scheme: bool) -> bool {
-    match byte {
-        b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b')' => true,
-        b':' | b'=' | b',' | b'>' | b'%' | b'+' | b'&' | b'(' | b'}' | b'{' | b'<' | b'\n' | b'\r' => true,
-        b'.' | b'|' => scheme,
-        _ => false,
+/// What a byte after an identifier is on the way to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follower {
+    Blank,
+    Quote,
+    Closing,
+    /// Parts a name from its value, or begins what does.
+    Separator,
+    /// An operator that joins two literals.
+    Joint,
+    Other,
+}
+
+impl Follower {
+    const fn of(byte: u8) -> Self {
+        match byte {
+            b' ' | b'\t' => Self::Blank,
+            b'"' | b'\'' | b'`' | b'\\' => Self::Quote,
+            b']' | b')' => Self::Closing,
+            b':' | b'=' | b',' | b'>' | b'%' | b'+' | b'&' | b'(' | b'}' | b'{' | b'<' | b'\n' | b'\r' => {
+                Self::Separator
+            }
+            b'.' | b'|' => Self::Joint,
+            _ => Self::Other,
+        }
     }
 }
 
@@ -46,17 +64,16 @@ fn is_followed(rest: &[u8], scheme: bool, option: bool) -> bool {
     let mut blanks = 0;
     let mut quoted = false;
     for byte in rest.iter().take(8) {
-        match byte {
-            b' ' | b'\t' => blanks += 1,
-            b'"' | b'\'' | b'`' | b'\\' => quoted = true,
-            b']' | b')' => {}
+        match Follower::of(*byte) {
+            Follower::Blank => blanks += 1,
+            Follower::Quote => quoted = true,
+            Follower::Closing => {}
+            Follower::Separator => return true,
+            Follower::Joint => return scheme,
             // key="name" value="…" />
-            b'/' | b'v' if quoted && blanks > 0 => return true,
-            b':' | b'=' | b',' | b'>' | b'%' | b'+' | b'&' | b'(' | b'}' | b'{' | b'<' | b'\n' | b'\r' => return true,
-            // Other operators that join two literals.
-            b'.' | b'|' => return scheme,
+            Follower::Other if matches!(byte, b'/' | b'v') && quoted && blanks > 0 => return true,
             // A scheme word, an option, a command: blanks alone separate.
-            _ => return (scheme || option) && blanks > 0 && TOKEN68.has(*byte),
+            Follower::Other => return (scheme || option) && blanks > 0 && TOKEN68.has(*byte),
         }
     }
     true
@@ -99,8 +116,10 @@ impl View<'_> {
         }
         let scheme = || end >= 6 && bytes[end - 6..end].eq_ignore_ascii_case(b"bearer");
         // What follows tells most mentions apart, and is nearer than where the name begins.
-        if bytes.get(end).is_some_and(|byte| !leads_on(*byte, true) || !leads_on(*byte, false) && !scheme()) {
-            return Ok(None);
+        match bytes.get(end).map(|byte| Follower::of(*byte)) {
+            Some(Follower::Other) => return Ok(None),
+            Some(Follower::Joint) if !scheme() => return Ok(None),
+            _ => {}
         }
         let Some(start) = identifier_start(bytes, at, end) else { return Ok(None) };
         let written = &bytes[start..end];
